@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_BASE_BUF_H
+#define PARLEY_BASE_BUF_H
+
+/* A refcounted run of bytes, written once by its maker and read-only after it is shared. An event
+ * that goes to many is encoded once into one of these; every queue holds a reference.
+ * @thread any for ref and unref (atomic); writing only while the maker has the sole reference. */
+
+#include "base/attr.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct pl_buf {
+    uint32_t refs; /* private: atomic */
+    uint32_t reserved;
+    size_t len;      /* bytes in use */
+    size_t capacity; /* bytes at data */
+    uint8_t data[];
+};
+
+/* @return owned (pl_buf_unref), len 0, or NULL: no memory. */
+PL_MUST_CHECK struct pl_buf *pl_buf_new(size_t capacity);
+PL_MUST_CHECK struct pl_buf *pl_buf_copy(const void *data, size_t len);
+struct pl_buf *pl_buf_ref(struct pl_buf *buf);
+void pl_buf_unref(struct pl_buf *buf); /* NULL is fine */
+
+/* Append to a buffer with one reference, growing it geometrically: `*buf` may move.
+ * *buf may be NULL: a new one is made. Returns 0, or -1: no memory and *buf untouched. */
+PL_MUST_CHECK int pl_buf_append(struct pl_buf **buf, const void *data, size_t len);
+
+#endif /* PARLEY_BASE_BUF_H */

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_STORE_STORE_H
+#define PARLEY_STORE_STORE_H
+
+/* The port: what a store of conversations promises. Plain C structs; no protobuf, no event loop.
+ *
+ * Promises, tested for every engine by tests/conformance:
+ *  - a write that completes with PARLEY_OK is on disk and survives kill -9;
+ *  - the seq of a conversation is 1, 2, 3 ... in commit order, without holes;
+ *  - the same (conversation, sender, client_message_id) is stored once, for ever: a repeat completes
+ *    with PARLEY_OK and the first seq and time;
+ *  - writes of one conversation that are submitted one after the other commit in that order;
+ *  - a read that is submitted after a write completed sees it;
+ *  - a send costs the same whatever the number of members, and the length of the log.
+ *
+ * Every operation is a request: the caller fills it, submits it and must leave it alone until `done`,
+ * which comes exactly once, on a thread of the store and never inside the call that submits. Inputs
+ * are borrowed until `done`; results live in the request until the caller releases it. */
+
+#include "base/arena.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STORE_BODY_MAX         65536
+#define STORE_CONTENT_TYPE_MAX 127
+#define STORE_TITLE_MAX        256
+#define STORE_MEMBERS_MAX      1000 /* in one request */
+
+struct store; /* opaque */
+
+enum store_role { STORE_ROLE_NONE = 0, STORE_ROLE_MEMBER = 1, STORE_ROLE_OWNER = 2 };
+
+enum store_kind {
+    STORE_MESSAGE = 1,
+    STORE_MEMBERS_CREATED = 2,
+    STORE_MEMBERS_ADDED = 3,
+    STORE_MEMBERS_REMOVED = 4,
+    STORE_MEMBERS_LEFT = 5,
+};
+
+/* A borrowed run of bytes; not NUL-terminated. */
+struct store_bytes {
+    const char *data;
+    size_t len;
+};
+
+/* One row of a conversation's log. */
+struct store_event {
+    int64_t seq;
+    int64_t created_at_ms; /* wall clock of the commit; never decreases within a conversation */
+    int64_t ordinal;       /* messages so far, this one included */
+    enum store_kind kind;
+    enum store_role role; /* members events: the role given; else NONE */
+    struct store_bytes sender;
+    struct store_bytes client_message_id; /* messages only */
+    struct store_bytes content_type;      /* messages only */
+    struct store_bytes body; /* messages: the body. Members events: the user ids, each followed by a NUL */
+};
+
+struct store_conversation {
+    struct store_bytes id;
+    struct store_bytes title;
+    struct store_bytes created_by;
+    int64_t created_at_ms;
+    int64_t head_seq;
+    int64_t ordinal;
+    int64_t member_count;
+    enum store_role role; /* of the user who asked */
+};
+
+struct store_member {
+    struct store_bytes user_id;
+    enum store_role role;
+};
+
+enum store_op {
+    STORE_OP_APPEND,
+    STORE_OP_CREATE,
+    STORE_OP_CHANGE_MEMBERS,
+    STORE_OP_READ,
+    STORE_OP_GET,
+    STORE_OP_LIST_CONVERSATIONS,
+    STORE_OP_LIST_MEMBERS,
+};
+
+/* The head of every request. Zero it, set op (the store_submit_... functions do), done, and inputs. */
+struct store_request {
+    enum store_op op;
+    void (*done)(struct store_request *request); /* @thread pool; must not block; exactly once */
+    struct pl_error error;                       /* result: error.code is PARLEY_OK on success */
+    struct pl_arena arena;                       /* private: holds the results */
+    struct store_request *next;                  /* private to the store until done, then the caller's */
+    int64_t queued_at_ns;                        /* private */
+};
+
+/* Add a message. Fails with NOT_FOUND: no such conversation, or the sender is no member. */
+struct store_append {
+    struct store_request request;
+    struct store_bytes conversation_id;
+    struct store_bytes sender;
+    struct store_bytes client_message_id;
+    struct store_bytes content_type;
+    struct store_bytes body;
+    int64_t seq;           /* result */
+    int64_t created_at_ms; /* result */
+    bool is_duplicate;     /* result: it was there before */
+};
+
+/* Create a conversation; its first event is MEMBERS_CREATED with seq 1. The same id by the same
+ * creator completes with what is there and created = false; by another: ALREADY_EXISTS. */
+struct store_create {
+    struct store_request request;
+    struct store_bytes conversation_id;
+    struct store_bytes title;
+    struct store_bytes creator; /* becomes owner */
+    const struct store_bytes *members;
+    size_t member_count;
+    struct store_conversation conversation; /* result */
+    bool created;                           /* result */
+};
+
+/* Add or remove members. Adding one who is there, or removing one who is not, changes nothing for
+ * that user; if nothing changes at all there is no event. Fails with NOT_FOUND: no such conversation
+ * or the actor is no member (except LEFT, which is then no error if the conversation exists);
+ * PERMISSION_DENIED: the actor is no owner (ADDED, REMOVED). */
+struct store_change_members {
+    struct store_request request;
+    enum store_kind kind; /* STORE_MEMBERS_ADDED, _REMOVED or _LEFT (of the actor; no users given) */
+    struct store_bytes conversation_id;
+    struct store_bytes actor;
+    const struct store_bytes *users;
+    size_t user_count;
+    enum store_role role; /* ADDED */
+    int64_t head_seq;     /* result: after the change */
+};
+
+/* Read a part of a log. Forwards: from_seq, from_seq+1, ... Backwards: from_seq, from_seq-1, ...
+ * (from_seq 0 backwards: from the head). Ends at `limit` events or when the bodies exceed
+ * `max_bytes` (at least one event is given). NOT_FOUND: no such conversation, or `user` is given and
+ * is no member. */
+struct store_read {
+    struct store_request request;
+    struct store_bytes conversation_id;
+    struct store_bytes user; /* len 0: no check */
+    int64_t from_seq;
+    size_t limit;
+    size_t max_bytes;
+    bool backwards;
+    const struct store_event *events; /* result */
+    size_t event_count;               /* result */
+    int64_t head_seq;                 /* result: last seq when it was read */
+    int64_t first_seq;                /* result: first seq that still exists (retention), from 1 */
+};
+
+/* What is known of a conversation. NOT_FOUND as in store_read. */
+struct store_get {
+    struct store_request request;
+    struct store_bytes conversation_id;
+    struct store_bytes user;                /* len 0: no check */
+    struct store_conversation conversation; /* result */
+};
+
+/* A user's conversations in the order of their ids, those after `after` (exclusive). */
+struct store_list_conversations {
+    struct store_request request;
+    struct store_bytes user;
+    struct store_bytes after; /* len 0: from the first */
+    size_t limit;
+    const struct store_conversation *conversations; /* result */
+    size_t count;                                   /* result */
+    bool has_more;                                  /* result */
+};
+
+/* Members in the order of their ids, those after `after`. NOT_FOUND as in store_read. */
+struct store_list_members {
+    struct store_request request;
+    struct store_bytes conversation_id;
+    struct store_bytes user; /* who asks; len 0: no check */
+    struct store_bytes after;
+    size_t limit;
+    const struct store_member *members; /* result */
+    size_t count;                       /* result */
+    bool has_more;                      /* result */
+};
+
+/* What one transaction added to one conversation, in seq order. All borrowed until return. */
+struct store_commit {
+    struct store_bytes conversation_id;
+    const struct store_event *events;
+    size_t event_count;
+};
+
+/* Told after each commit and before the `done` of the requests in it, on the shard's writer thread,
+ * in commit order for each conversation. Must not block. */
+struct store_listener {
+    void (*on_commit)(void *context, const struct store_commit *commits, size_t commit_count);
+    void *context;
+};
+
+/* How to submit. When the store's queue is over its budget, or it is closing, a request is done with
+ * UNAVAILABLE and a retry hint. @thread any */
+void store_append(struct store *store, struct store_append *request);
+void store_create(struct store *store, struct store_create *request);
+void store_change_members(struct store *store, struct store_change_members *request);
+void store_read(struct store *store, struct store_read *request);
+void store_get(struct store *store, struct store_get *request);
+void store_list_conversations(struct store *store, struct store_list_conversations *request);
+void store_list_members(struct store *store, struct store_list_members *request);
+
+/* Free the results of a request that is done. The request struct itself is the caller's. */
+void store_request_release(struct store_request *request);
+
+/* @thread start: before the first request. */
+void store_set_listener(struct store *store, const struct store_listener *listener);
+
+/* Finish what is queued, stop the threads, close the files and free the store. No request may be
+ * submitted after. Blocks. NULL is fine. */
+void store_close(struct store *store);
+
+/* What an engine (or a decorator such as a cache) provides; used through the functions above. */
+struct store_ops {
+    void (*submit)(struct store *store, struct store_request *request);
+    void (*set_listener)(struct store *store, const struct store_listener *listener);
+    void (*close)(struct store *store);
+};
+
+struct store {
+    const struct store_ops *ops;
+};
+
+#endif /* PARLEY_STORE_STORE_H */
