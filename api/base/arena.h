@@ -30,7 +30,8 @@ void pl_arena_init(struct pl_arena *arena, void *inline_block, size_t inline_byt
 void pl_arena_reset(struct pl_arena *arena);
 void pl_arena_deinit(struct pl_arena *arena);
 
-/* @return 8-byte-aligned uninitialised memory, valid until reset, or NULL: no memory or over the cap. */
+/* @return 8-byte-aligned uninitialised memory, valid until reset, or NULL: no memory or over the
+ * cap. */
 void *pl_arena_alloc(struct pl_arena *arena, size_t size);
 void *pl_arena_calloc(struct pl_arena *arena, size_t size);
 /* Copies with a NUL appended; NULL as above. */

@@ -7,20 +7,20 @@
 #include <stddef.h>
 
 #if defined(__GNUC__) || defined(__clang__)
-#    define PL_MUST_CHECK           __attribute__((warn_unused_result))
-#    define PL_PRINTF(fmt, first)   __attribute__((format(printf, fmt, first)))
-#    define PL_LIKELY(condition)    __builtin_expect(!!(condition), 1)
-#    define PL_UNLIKELY(condition)  __builtin_expect(!!(condition), 0)
+#    define PL_MUST_CHECK          __attribute__((warn_unused_result))
+#    define PL_PRINTF(fmt, first)  __attribute__((format(printf, fmt, first)))
+#    define PL_LIKELY(condition)   __builtin_expect(!!(condition), 1)
+#    define PL_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #else
 #    define PL_MUST_CHECK
 #    define PL_PRINTF(fmt, first)
-#    define PL_LIKELY(condition)    (condition)
-#    define PL_UNLIKELY(condition)  (condition)
+#    define PL_LIKELY(condition)   (condition)
+#    define PL_UNLIKELY(condition) (condition)
 #endif
 
 /* The object of type `type` whose member `member` is at `pointer`. */
 #define PL_CONTAINER_OF(pointer, type, member)                                                     \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #define PL_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -2,7 +2,8 @@
 #ifndef PARLEY_BASE_ID_H
 #define PARLEY_BASE_ID_H
 
-/* Identifiers of conversations, users and messages: 1 to 64 bytes of [A-Za-z0-9._~:-]. @thread any */
+/* Identifiers of conversations, users and messages: 1 to 64 bytes of [A-Za-z0-9._~:-]. @thread any
+ */
 
 #include <stdbool.h>
 #include <stddef.h>

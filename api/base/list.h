@@ -36,11 +36,11 @@ static inline bool pl_list_is_linked(const struct pl_list *node)
 #define PL_LIST_ENTRY(node, type, member) PL_CONTAINER_OF(node, type, member)
 
 #define PL_LIST_FOREACH(node, head)                                                                \
-    for (struct pl_list *(node) = (head)->next; (node) != (head); (node) = (node)->next)
+    for (struct pl_list * (node) = (head)->next; (node) != (head); (node) = (node)->next)
 
 /* The body may remove `node`. */
 #define PL_LIST_FOREACH_SAFE(node, following, head)                                                \
-    for (struct pl_list *(node) = (head)->next, *(following) = (node)->next; (node) != (head);     \
+    for (struct pl_list * (node) = (head)->next, *(following) = (node)->next; (node) != (head);    \
          (node) = (following), (following) = (node)->next)
 
 #endif /* PARLEY_BASE_LIST_H */

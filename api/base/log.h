@@ -11,7 +11,12 @@
 
 #include <stdbool.h>
 
-enum pl_log_level { PL_LOG_DEBUG, PL_LOG_INFO, PL_LOG_WARN, PL_LOG_ERROR };
+enum pl_log_level {
+    PL_LOG_DEBUG,
+    PL_LOG_INFO,
+    PL_LOG_WARN,
+    PL_LOG_ERROR
+};
 
 struct pl_log_record {
     enum pl_log_level level;

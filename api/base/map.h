@@ -17,7 +17,8 @@ PL_MUST_CHECK struct pl_map *pl_map_new(void);
 void pl_map_free(struct pl_map *map, void (*free_value)(void *value));
 
 void *pl_map_find(const struct pl_map *map, const void *key, size_t key_len);
-/* Insert or replace. @param old  if not NULL: the value replaced, or NULL. Returns 0, or -1: no memory. */
+/* Insert or replace. @param old  if not NULL: the value replaced, or NULL. Returns 0, or -1: no
+ * memory. */
 PL_MUST_CHECK int pl_map_put(struct pl_map *map, const void *key, size_t key_len, void *value,
                              void **old);
 /* Remove and return the value, or NULL: not there. */

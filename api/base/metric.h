@@ -9,7 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum pl_metric_kind { PL_METRIC_COUNTER, PL_METRIC_GAUGE, PL_METRIC_HISTOGRAM };
+enum pl_metric_kind {
+    PL_METRIC_COUNTER,
+    PL_METRIC_GAUGE,
+    PL_METRIC_HISTOGRAM
+};
 
 #define PL_METRIC_BUCKETS 20
 
@@ -18,9 +22,10 @@ struct pl_metric {
     const char *labels; /* "code=\"OK\"" or NULL; metrics of one name are registered in a row */
     const char *help;
     enum pl_metric_kind kind;
-    int64_t value;                        /* private: atomic. Histogram: sum in microseconds */
-    uint64_t buckets[PL_METRIC_BUCKETS];  /* private: atomic. Bucket i: at most 50 us * 2^i; last: rest */
-    struct pl_metric *next;               /* private */
+    int64_t value; /* private: atomic. Histogram: sum in microseconds */
+    uint64_t
+        buckets[PL_METRIC_BUCKETS]; /* private: atomic. Bucket i: at most 50 us * 2^i; last: rest */
+    struct pl_metric *next;         /* private */
 };
 
 void pl_metric_register(struct pl_metric *metrics, size_t count);

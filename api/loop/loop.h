@@ -5,9 +5,9 @@
 /* One event loop and what belongs to its thread: mailbox, timers, file descriptors, the end of the
  * turn. The only module that knows libuv; the server, the SDK and the transport stand on it.
  *
- * A turn: timers, descriptors, mail, then the hooks that asked for the end of the turn (that is where
- * connections flush what the whole turn wrote). Nothing that runs on a loop may block.
- * All functions are @thread loop, unless they say any. */
+ * A turn: timers, descriptors, mail, then the hooks that asked for the end of the turn (that is
+ * where connections flush what the whole turn wrote). Nothing that runs on a loop may block. All
+ * functions are @thread loop, unless they say any. */
 
 #include "base/attr.h"
 #include "base/error.h"
@@ -27,8 +27,8 @@ void pl_loop_free(struct pl_loop *loop);
 void pl_loop_run(struct pl_loop *loop);
 void pl_loop_stop(struct pl_loop *loop); /* @thread any */
 
-/* For an application that drives the loop itself: a descriptor that polls readable when there is work,
- * how long it may sleep (-1: no limit), and one turn that does not block. */
+/* For an application that drives the loop itself: a descriptor that polls readable when there is
+ * work, how long it may sleep (-1: no limit), and one turn that does not block. */
 int pl_loop_fd(const struct pl_loop *loop);
 int pl_loop_wait_ms(const struct pl_loop *loop);
 void pl_loop_turn(struct pl_loop *loop);
@@ -39,7 +39,8 @@ int64_t pl_loop_now_ms(const struct pl_loop *loop);
 
 /* ---- mail: how other threads reach a loop ---- */
 
-/* Embedded in the message; the loop keeps it until `deliver`, which runs on the loop and owns it then. */
+/* Embedded in the message; the loop keeps it until `deliver`, which runs on the loop and owns it
+ * then. */
 struct pl_mail {
     struct pl_mail *next; /* private */
     void (*deliver)(struct pl_loop *loop, struct pl_mail *mail);
@@ -49,8 +50,8 @@ struct pl_mail {
  * loop's own thread is fine: it is delivered later in this turn or in the next. @thread any */
 void pl_loop_post(struct pl_loop *loop, struct pl_mail *mail);
 
-/* ---- timers: intrusive, in a heap over one libuv timer; starting and stopping allocate nothing new
- *      in the steady state ---- */
+/* ---- timers: intrusive, in a heap over one libuv timer; starting and stopping allocate nothing
+ * new in the steady state ---- */
 
 struct pl_timer {
     void (*fire)(struct pl_loop *loop, struct pl_timer *timer);
@@ -79,7 +80,10 @@ void pl_loop_cancel_turn_end(struct pl_turn_hook *hook);
 
 /* ---- file descriptors ---- */
 
-enum { PL_READABLE = 1, PL_WRITABLE = 2 };
+enum {
+    PL_READABLE = 1,
+    PL_WRITABLE = 2
+};
 
 struct pl_watch; /* opaque */
 typedef void (*pl_watch_fn)(void *owner, int events);
@@ -94,9 +98,9 @@ void pl_watch_close(struct pl_watch *watch);
 /* ---- work that blocks (DNS, files), on a pool thread ---- */
 
 struct pl_work {
-    void (*run)(struct pl_work *work);                          /* @thread pool; may block */
-    void (*done)(struct pl_loop *loop, struct pl_work *work);   /* @thread loop; exactly once */
-    void *handle;                                               /* private */
+    void (*run)(struct pl_work *work);                        /* @thread pool; may block */
+    void (*done)(struct pl_loop *loop, struct pl_work *work); /* @thread loop; exactly once */
+    void *handle;                                             /* private */
 };
 
 /* Returns 0, or -1: no memory, and neither callback comes. The work cannot be cancelled. */

@@ -4,8 +4,8 @@
 
 /* Moves bytes between a socket (TLS or not) and a wire session, both roles, on one loop.
  *
- * Input: one read buffer a thread. Output: what the whole turn wrote on a connection is gathered and
- * leaves in one system call at the end of the turn; what the socket does not take waits in one
+ * Input: one read buffer a thread. Output: what the whole turn wrote on a connection is gathered
+ * and leaves in one system call at the end of the turn; what the socket does not take waits in one
  * bounded buffer, and until it is gone nothing more is gathered (so that streams keep their own
  * queues, and their budgets hold). All functions are @thread loop. */
 
@@ -26,7 +26,8 @@ PL_MUST_CHECK enum parley_code pl_io_new(struct pl_loop *loop, struct pl_io **io
 void pl_io_free(struct pl_io *io); /* after its connections; NULL is fine */
 
 struct pl_conn_events {
-    /* Client: TCP and TLS are up (the session's on_ready tells that HTTP/2 is). Server: TLS is up. */
+    /* Client: TCP and TLS are up (the session's on_ready tells that HTTP/2 is). Server: TLS is up.
+     */
     void (*on_open)(void *owner, struct pl_conn *conn);
     /* Last event, exactly once; every stream had its on_close before. cause->code OK: a clean end.
      * The conn is freed after it returns. Never inside pl_conn_accept, _connect or _close. */
@@ -34,12 +35,13 @@ struct pl_conn_events {
 };
 
 struct pl_conn_options {
-    struct pl_session_options session; /* its on_wants_write is the conn's own business: leave NULL */
+    struct pl_session_options
+        session; /* its on_wants_write is the conn's own business: leave NULL */
     const struct pl_conn_events *events; /* keeps */
     void *owner;                         /* for conn events; session.owner for session events */
     struct pl_tls *tls;                  /* refs; NULL: cleartext, HTTP/2 with prior knowledge */
     int64_t open_timeout_ms;             /* TCP + TLS + first SETTINGS; 0: 10 s */
-    int64_t write_timeout_ms;            /* no byte taken by the peer for so long: closed; 0: 60 s */
+    int64_t write_timeout_ms; /* no byte taken by the peer for so long: closed; 0: 60 s */
 };
 
 /* A server connection on an accepted socket. @param fd  takes, also on failure. */

@@ -16,8 +16,9 @@ struct pl_address {
 
 /* code OK: at least one address, in the system's order; borrowed until return. Exactly once, never
  * inside pl_resolve. */
-typedef void (*pl_resolved_fn)(void *owner, enum parley_code code, const struct pl_address *addresses,
-                               size_t count, const struct pl_error *err);
+typedef void (*pl_resolved_fn)(void *owner, enum parley_code code,
+                               const struct pl_address *addresses, size_t count,
+                               const struct pl_error *err);
 
 /* @param target  "host:port", "dns:host:port", "dns:///host:port", "ipv4:1.2.3.4:5", "unix:/path".
  *                A missing port is default_port. @thread loop */

@@ -2,9 +2,10 @@
 #ifndef PARLEY_TRANSPORT_TLS_H
 #define PARLEY_TRANSPORT_TLS_H
 
-/* TLS contexts (OpenSSL 3): ALPN h2 is mandatory, TLS 1.2 with AEAD suites or 1.3, no renegotiation,
- * no compression, no early data. A context is refcounted and shared by the connections of all loops;
- * replacing it (certificate reload) leaves open connections as they are. @thread any */
+/* TLS contexts (OpenSSL 3): ALPN h2 is mandatory, TLS 1.2 with AEAD suites or 1.3, no
+ * renegotiation, no compression, no early data. A context is refcounted and shared by the
+ * connections of all loops; replacing it (certificate reload) leaves open connections as they are.
+ * @thread any */
 
 #include "base/error.h"
 

@@ -3,8 +3,8 @@
 #define PARLEY_WIRE_GATHER_H
 
 /* Output of one connection for one system call. Headers and small payloads are copied into the
- * gather's block, large payloads go by reference. One gather a thread: a connection that is idle, or
- * whose output the socket took at once, owns no output memory. */
+ * gather's block, large payloads go by reference. One gather a thread: a connection that is idle,
+ * or whose output the socket took at once, owns no output memory. */
 
 #include "base/attr.h"
 #include "base/buf.h"
@@ -14,9 +14,10 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#define PL_GATHER_SLICES     128
-#define PL_GATHER_BLOCK      65536
-#define PL_GATHER_COPY_MAX   1024 /* payloads up to this are copied: cheaper than a slice of their own */
+#define PL_GATHER_SLICES 128
+#define PL_GATHER_BLOCK  65536
+#define PL_GATHER_COPY_MAX                                                                         \
+    1024 /* payloads up to this are copied: cheaper than a slice of their own */
 
 struct pl_gather {
     struct iovec slices[PL_GATHER_SLICES];
@@ -32,7 +33,8 @@ void pl_gather_init(struct pl_gather *gather);
 bool pl_gather_has_room(const struct pl_gather *gather);
 /* Copy bytes in. false: no room, nothing done. */
 bool pl_gather_copy(struct pl_gather *gather, const void *data, size_t len);
-/* Add `len` bytes of `buf` from `offset`; refs, or copies if small. false: no room, nothing done. */
+/* Add `len` bytes of `buf` from `offset`; refs, or copies if small. false: no room, nothing done.
+ */
 bool pl_gather_add(struct pl_gather *gather, struct pl_buf *buf, size_t offset, size_t len);
 /* Drop everything and its references. */
 void pl_gather_clear(struct pl_gather *gather);

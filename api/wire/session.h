@@ -32,12 +32,13 @@ PL_MUST_CHECK struct pl_wire *pl_wire_new(void);
 void pl_wire_free(struct pl_wire *wire); /* after its sessions */
 
 struct pl_session_limits {
-    uint32_t streams_max;        /* concurrent streams we accept; server; 0: 1000 */
-    uint32_t stream_window;      /* bytes in flight towards us per stream; 0: 64 KiB */
-    uint32_t connection_window;  /* per connection; 0: 1 MiB */
-    uint32_t header_bytes_max;   /* header list, name + value + 32 each; 0: 16 KiB */
-    uint32_t message_bytes_max;  /* one received message; 0: 4 MiB */
-    uint32_t write_high_water;   /* queued bytes per stream at which a writer is told to stop; 0: 256 KiB */
+    uint32_t streams_max;       /* concurrent streams we accept; server; 0: 1000 */
+    uint32_t stream_window;     /* bytes in flight towards us per stream; 0: 64 KiB */
+    uint32_t connection_window; /* per connection; 0: 1 MiB */
+    uint32_t header_bytes_max;  /* header list, name + value + 32 each; 0: 16 KiB */
+    uint32_t message_bytes_max; /* one received message; 0: 4 MiB */
+    uint32_t write_high_water;  /* queued bytes per stream at which a writer is told to stop; 0: 256
+                                   KiB */
 };
 
 /* All events of a session. Members that a role does not have are ignored. */
@@ -53,12 +54,12 @@ struct pl_session_events {
     void (*on_half_close)(void *owner, struct pl_stream *stream);
     /* The stream's queue fell below half of the high-water mark after it was above. */
     void (*on_writable)(void *owner, struct pl_stream *stream);
-    /* Last event of a stream. Server: status->code is OK if our answer went out whole, else CANCELLED
-     * (client reset or connection loss). Client: how the call ended (trailers, reset, or
+    /* Last event of a stream. Server: status->code is OK if our answer went out whole, else
+     * CANCELLED (client reset or connection loss). Client: how the call ended (trailers, reset, or
      * pl_session_fail's error); trailers by pl_stream_trailers. */
     void (*on_close)(void *owner, struct pl_stream *stream, const struct pl_status *status);
-    /* Client: the peer wants no new streams; those above its last id are closed with UNAVAILABLE and
-     * pl_stream_is_unprocessed. */
+    /* Client: the peer wants no new streams; those above its last id are closed with UNAVAILABLE
+     * and pl_stream_is_unprocessed. */
     void (*on_goaway)(void *owner, uint32_t h2_error);
     /* Client: the peer's first SETTINGS arrived: the connection works. */
     void (*on_ready)(void *owner);
@@ -79,7 +80,8 @@ struct pl_session_options {
 PL_MUST_CHECK enum parley_code pl_session_new(struct pl_wire *wire,
                                               const struct pl_session_options *options,
                                               struct pl_session **session, struct pl_error *err);
-/* Closes what is open with on_close (CANCELLED on a server, UNAVAILABLE on a client), then frees. */
+/* Closes what is open with on_close (CANCELLED on a server, UNAVAILABLE on a client), then frees.
+ */
 void pl_session_free(struct pl_session *session);
 
 /* Bytes from the peer. On failure the connection is lost: gather once more (a GOAWAY may be in it),
@@ -114,11 +116,11 @@ int64_t pl_stream_timeout_ns(const struct pl_stream *stream);
 /* Custom metadata as received, -bin values decoded. Server: request. Client: response headers. */
 const parley_metadata *pl_stream_metadata(const struct pl_stream *stream);
 
-/* Response headers now (at most once, before the first message); metadata may be NULL. Without it they
- * go out with the first message (T8). */
+/* Response headers now (at most once, before the first message); metadata may be NULL. Without it
+ * they go out with the first message (T8). */
 void pl_stream_send_headers(struct pl_stream *stream, const parley_metadata *metadata);
-/* End the call with a status: trailers after what is queued, or a trailers-only response if no header
- * went out (T1-T6). Later writes are ignored. After it, if the client has not half-closed, a
+/* End the call with a status: trailers after what is queued, or a trailers-only response if no
+ * header went out (T1-T6). Later writes are ignored. After it, if the client has not half-closed, a
  * RST_STREAM(NO_ERROR) follows the trailers (T5). */
 void pl_stream_finish(struct pl_stream *stream, const struct pl_status *status,
                       const parley_metadata *trailers);
@@ -141,7 +143,8 @@ bool pl_stream_is_unprocessed(const struct pl_stream *stream);
 
 /* ---- streams, both ---- */
 
-/* Queue whole framed messages (5-byte prefixes included), from `offset` to the end of `frames`; refs.
+/* Queue whole framed messages (5-byte prefixes included), from `offset` to the end of `frames`;
+ * refs.
  * @return bytes queued on this stream now, for the high-water mark; 0 if the stream is over. */
 size_t pl_stream_write(struct pl_stream *stream, struct pl_buf *frames, size_t offset);
 size_t pl_stream_queued_bytes(const struct pl_stream *stream);

@@ -2,10 +2,10 @@
 #ifndef PARLEY_CALL_CALL_H
 #define PARLEY_CALL_CALL_H
 
-/* The narrow waist: one call, whatever transport it came by. Transports (server/grpc) produce calls,
- * services consume them through parley/stub.h, interceptors (server/guard) stand around them. This
- * header is what services and interceptors of our own server may use beyond stub.h.
- * All functions are @thread loop: the call's own. */
+/* The narrow waist: one call, whatever transport it came by. Transports (server/grpc) produce
+ * calls, services consume them through parley/stub.h, interceptors (server/guard) stand around
+ * them. This header is what services and interceptors of our own server may use beyond stub.h. All
+ * functions are @thread loop: the call's own. */
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -26,12 +26,13 @@ const char *call_request_id(const parley_server_call *call);
 /* Set by authentication; copied into the call's arena. 0, or -1: no memory. */
 PL_MUST_CHECK int call_set_identity(parley_server_call *call, const char *user_id);
 
-/* End the call as an inner failure says: the code, its field (BadRequest) and retry hint are told to
- * the client; of the text only if `is_text_public`, else a fixed sentence for the code. INTERNAL,
- * UNKNOWN and DATA_LOSS are logged with the request id. */
+/* End the call as an inner failure says: the code, its field (BadRequest) and retry hint are told
+ * to the client; of the text only if `is_text_public`, else a fixed sentence for the code.
+ * INTERNAL, UNKNOWN and DATA_LOSS are logged with the request id. */
 void call_fail(parley_server_call *call, const struct pl_error *err, bool is_text_public);
 
-/* Send several whole framed messages of one buffer, from `offset`; refs. As parley_server_call_send. */
+/* Send several whole framed messages of one buffer, from `offset`; refs. As
+ * parley_server_call_send. */
 int call_send_frames(parley_server_call *call, struct pl_buf *frames, size_t offset);
 
 /* Stands around every call. Registered at start, run in order of registration. */

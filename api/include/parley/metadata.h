@@ -26,7 +26,8 @@ PARLEY_API PARLEY_MUST_CHECK int parley_metadata_add_bin(parley_metadata *metada
 PARLEY_API size_t parley_metadata_count(const parley_metadata *metadata); /* NULL: 0 */
 /* The i-th entry; the value is NUL-terminated besides its length. Borrowed. */
 PARLEY_API const char *parley_metadata_key(const parley_metadata *metadata, size_t i);
-PARLEY_API const void *parley_metadata_value(const parley_metadata *metadata, size_t i, size_t *len);
+PARLEY_API const void *parley_metadata_value(const parley_metadata *metadata, size_t i,
+                                             size_t *len);
 /* The first value of a key, or NULL. `len` may be NULL. */
 PARLEY_API const void *parley_metadata_find(const parley_metadata *metadata, const char *key,
                                             size_t *len);

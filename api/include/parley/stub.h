@@ -82,10 +82,11 @@ typedef struct parley_call_options {
 
 /* Synchronous unary call. Not from a callback of the same channel (FAILED_PRECONDITION).
  * @param response  on success owned: parley_message_free. @thread any but the channel's own */
-PARLEY_API PARLEY_MUST_CHECK parley_error *
-parley_unary(parley_channel *channel, const parley_method *method,
-             const parley_call_options *options, const ProtobufCMessage *request,
-             ProtobufCMessage **response);
+PARLEY_API PARLEY_MUST_CHECK parley_error *parley_unary(parley_channel *channel,
+                                                        const parley_method *method,
+                                                        const parley_call_options *options,
+                                                        const ProtobufCMessage *request,
+                                                        ProtobufCMessage **response);
 
 /* Synchronous streaming call of any kind. Reading and writing may be done by two threads; a third
  * may cancel. */
@@ -93,15 +94,17 @@ typedef struct parley_stream parley_stream;
 
 /* @param request  for methods without client streaming: the one request, sent at once; else NULL.
  * @return owned (parley_stream_finish frees it); on failure *stream is NULL. */
-PARLEY_API PARLEY_MUST_CHECK parley_error *
-parley_stream_open(parley_channel *channel, const parley_method *method,
-                   const parley_call_options *options, const ProtobufCMessage *request,
-                   parley_stream **stream);
+PARLEY_API PARLEY_MUST_CHECK parley_error *parley_stream_open(parley_channel *channel,
+                                                              const parley_method *method,
+                                                              const parley_call_options *options,
+                                                              const ProtobufCMessage *request,
+                                                              parley_stream **stream);
 /* Next message; blocks. Returns 1 with *message owned; 0 at the end of the stream, good or bad:
  * parley_stream_finish says which. */
 PARLEY_API PARLEY_MUST_CHECK int parley_stream_read(parley_stream *stream,
                                                     ProtobufCMessage **message);
-/* Send one message; blocks while flow control allows no more. Returns 0, or -1: the call is over. */
+/* Send one message; blocks while flow control allows no more. Returns 0, or -1: the call is over.
+ */
 PARLEY_API PARLEY_MUST_CHECK int parley_stream_write(parley_stream *stream,
                                                      const ProtobufCMessage *message);
 /* Half-close: no more writes. */
@@ -183,7 +186,8 @@ PARLEY_API PARLEY_MUST_CHECK int parley_server_register(parley_server *server,
 PARLEY_API int parley_server_call_send(parley_server_call *call, const ProtobufCMessage *message);
 /* The same for a message encoded before; refs. */
 PARLEY_API int parley_server_call_send_frame(parley_server_call *call, parley_frame *frame);
-/* End the call. PARLEY_OK, or a failure with a message for the client (copied, cut at 1 KiB; NULL: ""). */
+/* End the call. PARLEY_OK, or a failure with a message for the client (copied, cut at 1 KiB; NULL:
+ * ""). */
 PARLEY_API void parley_server_call_finish(parley_server_call *call, enum parley_code code,
                                           const char *message);
 /* End with google.rpc.BadRequest naming the field, code INVALID_ARGUMENT. */

@@ -2,13 +2,13 @@
 #ifndef PARLEY_CHANNEL_H
 #define PARLEY_CHANNEL_H
 
-/* A channel: a lasting relation to one server name. It connects when it is first used, reconnects by
- * itself with backoff, and carries any number of calls at once (parley/stub.h, generated stubs,
+/* A channel: a lasting relation to one server name. It connects when it is first used, reconnects
+ * by itself with backoff, and carries any number of calls at once (parley/stub.h, generated stubs,
  * parley/client.h).
  *
  * Threads: by default the channel has an I/O thread of its own, and callbacks run on it. With
- * `is_driven` it has none: the application polls parley_channel_fd and calls parley_channel_process,
- * and callbacks run inside that call. */
+ * `is_driven` it has none: the application polls parley_channel_fd and calls
+ * parley_channel_process, and callbacks run inside that call. */
 
 #include "parley/error.h"
 #include "parley/export.h"
@@ -32,14 +32,16 @@ typedef struct parley_channel_options {
     const char *server_name; /* name in the certificate; NULL: the target's host */
     const char *cert_file;   /* client certificate, PEM; NULL: none */
     const char *key_file;
-    const char *token;         /* sent with every call as "authorization: Bearer ..."; NULL: none */
-    const char *user_agent;    /* put before ours; NULL: none */
-    int64_t default_timeout_ms; /* of unary calls without one; 0: 30 s */
-    uint32_t backoff_initial_ms; /* first wait after a failed connection; 0: 1 s (gRPC connection backoff) */
+    const char *token;      /* sent with every call as "authorization: Bearer ..."; NULL: none */
+    const char *user_agent; /* put before ours; NULL: none */
+    int64_t default_timeout_ms;  /* of unary calls without one; 0: 30 s */
+    uint32_t backoff_initial_ms; /* first wait after a failed connection; 0: 1 s (gRPC connection
+                                    backoff) */
     uint32_t backoff_max_ms;     /* 0: 120 s */
     int64_t connect_timeout_ms;  /* 0: 20 s */
     size_t max_message_bytes;    /* largest message received; 0: 4 MiB */
-    int64_t keepalive_ms;        /* PING when nothing was received for so long while calls are open; 0: off */
+    int64_t
+        keepalive_ms; /* PING when nothing was received for so long while calls are open; 0: off */
     int64_t keepalive_timeout_ms; /* no answer: the connection is lost; 0: 20 s */
 } parley_channel_options;
 
@@ -51,14 +53,15 @@ typedef enum parley_channel_state {
     PARLEY_CHANNEL_SHUTDOWN = 4,
 } parley_channel_state;
 
-/* @param target   "host:port", "dns:///host:port", "unix:/path". Nothing is sent before the first call.
+/* @param target   "host:port", "dns:///host:port", "unix:/path". Nothing is sent before the first
+ * call.
  * @param options  NULL: defaults.
  * @return NULL with *channel owned (parley_channel_free); INVALID_ARGUMENT names what is wrong. */
 PARLEY_API PARLEY_MUST_CHECK parley_error *parley_channel_new(const char *target,
                                                               const parley_channel_options *options,
                                                               parley_channel **channel);
-/* Ends all calls with CANCELLED (their on_done runs before this returns), closes and frees. Not from a
- * callback. NULL is fine. @thread any but the channel's own */
+/* Ends all calls with CANCELLED (their on_done runs before this returns), closes and frees. Not
+ * from a callback. NULL is fine. @thread any but the channel's own */
 PARLEY_API void parley_channel_free(parley_channel *channel);
 
 /* Replace the token that later calls carry; NULL: none. Copied. @thread any */
@@ -66,7 +69,8 @@ PARLEY_API PARLEY_MUST_CHECK parley_error *parley_channel_set_token(parley_chann
                                                                     const char *token);
 
 PARLEY_API parley_channel_state parley_channel_get_state(parley_channel *channel); /* @thread any */
-/* Called on every change of state, on the channel's thread. One watcher; set before the first call. */
+/* Called on every change of state, on the channel's thread. One watcher; set before the first call.
+ */
 PARLEY_API void parley_channel_watch_state(parley_channel *channel,
                                            void (*on_state)(void *user, parley_channel_state state),
                                            void *user);
@@ -75,7 +79,8 @@ PARLEY_API void parley_channel_watch_state(parley_channel *channel,
 PARLEY_API int parley_channel_fd(parley_channel *channel);
 /* How long a poll may sleep, in milliseconds; -1: until the descriptor is readable. */
 PARLEY_API int parley_channel_wait_ms(parley_channel *channel);
-/* Do what there is to do without blocking; runs callbacks. Call it also right after starting calls. */
+/* Do what there is to do without blocking; runs callbacks. Call it also right after starting calls.
+ */
 PARLEY_API void parley_channel_process(parley_channel *channel);
 
 #ifdef __cplusplus

@@ -2,10 +2,10 @@
 #ifndef PARLEY_CLIENT_H
 #define PARLEY_CLIENT_H
 
-/* The chat client: what an application wants, on top of a channel. It makes the client message id of
- * each message and keeps it over retries, so that a retry never duplicates; it resumes subscriptions
- * from where they were; it tells each message's fate exactly once. The RPCs themselves are in
- * parley/v1/chat_service.client.parley.h and can be used on the same channel. */
+/* The chat client: what an application wants, on top of a channel. It makes the client message id
+ * of each message and keeps it over retries, so that a retry never duplicates; it resumes
+ * subscriptions from where they were; it tells each message's fate exactly once. The RPCs
+ * themselves are in parley/v1/chat_service.client.parley.h and can be used on the same channel. */
 
 #include "parley/channel.h"
 #include "parley/error.h"
@@ -27,11 +27,11 @@ typedef struct parley_client parley_client;
 typedef struct parley_subscription parley_subscription;
 
 typedef struct parley_client_options {
-    size_t size;                   /* sizeof(parley_client_options) */
-    int64_t send_timeout_ms;       /* a message is given up after so long; 0: never */
-    size_t outbox_bytes_max;       /* unsent bodies kept in memory; 0: 16 MiB */
-    uint32_t retry_initial_ms;     /* first wait before a retry; 0: 100 ms; doubles, with jitter */
-    uint32_t retry_max_ms;         /* 0: 10 s */
+    size_t size;               /* sizeof(parley_client_options) */
+    int64_t send_timeout_ms;   /* a message is given up after so long; 0: never */
+    size_t outbox_bytes_max;   /* unsent bodies kept in memory; 0: 16 MiB */
+    uint32_t retry_initial_ms; /* first wait before a retry; 0: 100 ms; doubles, with jitter */
+    uint32_t retry_max_ms;     /* 0: 10 s */
 } parley_client_options;
 
 /* @param channel  keeps: must outlive the client. */
@@ -91,7 +91,8 @@ typedef struct parley_subscription_events {
     void (*on_removed)(void *user, const char *conversation_id);
     /* The stream broke and is being resumed. */
     void (*on_interrupted)(void *user, const parley_error *error);
-    /* Last, exactly once. error NULL: parley_subscription_cancel; else one that a retry cannot mend. */
+    /* Last, exactly once. error NULL: parley_subscription_cancel; else one that a retry cannot
+     * mend. */
     void (*on_done)(void *user, const parley_error *error);
 } parley_subscription_events;
 
@@ -100,7 +101,8 @@ typedef struct parley_cursor {
     int64_t after_seq; /* the last seq seen; 0: from the beginning */
 } parley_cursor;
 
-/* Follow conversations, each from its cursor. @param all  also all others of the caller, from now on.
+/* Follow conversations, each from its cursor. @param all  also all others of the caller, from now
+ * on.
  * @return NULL with *subscription valid until its on_done returns. @thread any */
 PARLEY_API PARLEY_MUST_CHECK parley_error *
 parley_client_subscribe(parley_client *client, const parley_cursor *cursors, size_t cursor_count,
@@ -117,8 +119,9 @@ parley_client_history(parley_client *client, const char *conversation_id, int64_
                       bool backwards, int32_t limit,
                       void (*on_event)(void *user, const Parley__V1__Event *event), void *user);
 
-/* Create a conversation with the caller as owner; idempotent by id. @param conversation_id  NULL: the
- * server makes one. @param conversation  owned (parley_message_free(&(*conversation)->base)); may be NULL. */
+/* Create a conversation with the caller as owner; idempotent by id. @param conversation_id  NULL:
+ * the server makes one. @param conversation  owned (parley_message_free(&(*conversation)->base));
+ * may be NULL. */
 PARLEY_API PARLEY_MUST_CHECK parley_error *
 parley_client_create_conversation(parley_client *client, const char *conversation_id,
                                   const char *title, const char *const *member_ids,

@@ -7,15 +7,16 @@
  * Promises, tested for every engine by tests/conformance:
  *  - a write that completes with PARLEY_OK is on disk and survives kill -9;
  *  - the seq of a conversation is 1, 2, 3 ... in commit order, without holes;
- *  - the same (conversation, sender, client_message_id) is stored once, for ever: a repeat completes
- *    with PARLEY_OK and the first seq and time;
+ *  - the same (conversation, sender, client_message_id) is stored once, for ever: a repeat
+ * completes with PARLEY_OK and the first seq and time;
  *  - writes of one conversation that are submitted one after the other commit in that order;
  *  - a read that is submitted after a write completed sees it;
  *  - a send costs the same whatever the number of members, and the length of the log.
  *
- * Every operation is a request: the caller fills it, submits it and must leave it alone until `done`,
- * which comes exactly once, on a thread of the store and never inside the call that submits. Inputs
- * are borrowed until `done`; results live in the request until the caller releases it. */
+ * Every operation is a request: the caller fills it, submits it and must leave it alone until
+ * `done`, which comes exactly once, on a thread of the store and never inside the call that
+ * submits. Inputs are borrowed until `done`; results live in the request until the caller releases
+ * it. */
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -31,7 +32,11 @@
 
 struct store; /* opaque */
 
-enum store_role { STORE_ROLE_NONE = 0, STORE_ROLE_MEMBER = 1, STORE_ROLE_OWNER = 2 };
+enum store_role {
+    STORE_ROLE_NONE = 0,
+    STORE_ROLE_MEMBER = 1,
+    STORE_ROLE_OWNER = 2
+};
 
 enum store_kind {
     STORE_MESSAGE = 1,
@@ -57,7 +62,8 @@ struct store_event {
     struct store_bytes sender;
     struct store_bytes client_message_id; /* messages only */
     struct store_bytes content_type;      /* messages only */
-    struct store_bytes body; /* messages: the body. Members events: the user ids, each followed by a NUL */
+    struct store_bytes
+        body; /* messages: the body. Members events: the user ids, each followed by a NUL */
 };
 
 struct store_conversation {
@@ -86,14 +92,15 @@ enum store_op {
     STORE_OP_LIST_MEMBERS,
 };
 
-/* The head of every request. Zero it, set op (the store_submit_... functions do), done, and inputs. */
+/* The head of every request. Zero it, set op (the store_submit_... functions do), done, and inputs.
+ */
 struct store_request {
     enum store_op op;
     void (*done)(struct store_request *request); /* @thread pool; must not block; exactly once */
     struct pl_error error;                       /* result: error.code is PARLEY_OK on success */
     struct pl_arena arena;                       /* private: holds the results */
-    struct store_request *next;                  /* private to the store until done, then the caller's */
-    int64_t queued_at_ns;                        /* private */
+    struct store_request *next; /* private to the store until done, then the caller's */
+    int64_t queued_at_ns;       /* private */
 };
 
 /* Add a message. Fails with NOT_FOUND: no such conversation, or the sender is no member. */
@@ -123,12 +130,13 @@ struct store_create {
 };
 
 /* Add or remove members. Adding one who is there, or removing one who is not, changes nothing for
- * that user; if nothing changes at all there is no event. Fails with NOT_FOUND: no such conversation
- * or the actor is no member (except LEFT, which is then no error if the conversation exists);
- * PERMISSION_DENIED: the actor is no owner (ADDED, REMOVED). */
+ * that user; if nothing changes at all there is no event. Fails with NOT_FOUND: no such
+ * conversation or the actor is no member (except LEFT, which is then no error if the conversation
+ * exists); PERMISSION_DENIED: the actor is no owner (ADDED, REMOVED). */
 struct store_change_members {
     struct store_request request;
-    enum store_kind kind; /* STORE_MEMBERS_ADDED, _REMOVED or _LEFT (of the actor; no users given) */
+    enum store_kind
+        kind; /* STORE_MEMBERS_ADDED, _REMOVED or _LEFT (of the actor; no users given) */
     struct store_bytes conversation_id;
     struct store_bytes actor;
     const struct store_bytes *users;
@@ -139,8 +147,8 @@ struct store_change_members {
 
 /* Read a part of a log. Forwards: from_seq, from_seq+1, ... Backwards: from_seq, from_seq-1, ...
  * (from_seq 0 backwards: from the head). Ends at `limit` events or when the bodies exceed
- * `max_bytes` (at least one event is given). NOT_FOUND: no such conversation, or `user` is given and
- * is no member. */
+ * `max_bytes` (at least one event is given). NOT_FOUND: no such conversation, or `user` is given
+ * and is no member. */
 struct store_read {
     struct store_request request;
     struct store_bytes conversation_id;
@@ -200,8 +208,8 @@ struct store_listener {
     void *context;
 };
 
-/* How to submit. When the store's queue is over its budget, or it is closing, a request is done with
- * UNAVAILABLE and a retry hint. @thread any */
+/* How to submit. When the store's queue is over its budget, or it is closing, a request is done
+ * with UNAVAILABLE and a retry hint. @thread any */
 void store_append(struct store *store, struct store_append *request);
 void store_create(struct store *store, struct store_create *request);
 void store_change_members(struct store *store, struct store_change_members *request);
