@@ -19,7 +19,8 @@ struct pl_status {
     size_t details_len;
 };
 
-#define PL_STATUS_MESSAGE_MAX 1024 /* longer ones are cut: clients cap received trailers at 8 KiB  \
+#define PL_STATUS_MESSAGE_MAX                                                                      \
+    1024                           /* longer ones are cut: clients cap received trailers at 8 KiB  \
                                     */
 #define PL_STATUS_DETAILS_MAX 4096 /* larger ones are dropped */
 

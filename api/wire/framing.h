@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_WIRE_FRAMING_H
+#define PARLEY_WIRE_FRAMING_H
+
+/* gRPC messages out of a byte stream: one flag byte, four bytes of length, body. Their borders have
+ * nothing to do with DATA frames (R11). Memory grows with what has arrived, never with the length
+ * that was announced (R14). @thread the session's */
+
+#include "base/buf.h"
+
+#include "wire/status.h"
+
+#include <stdbool.h>
+
+struct pl_framer {
+    struct pl_buf *body; /* of a message that came in pieces; or NULL */
+    uint32_t body_len;   /* announced; valid once prefix_len is 5 */
+    uint32_t message_bytes_max;
+    uint8_t prefix[5];
+    uint8_t prefix_len;
+    bool is_encoding_unknown; /* the peer announced a grpc-encoding that we do not speak (C2) */
+    bool is_body_delivered;
+};
+
+struct pl_framer_message {
+    const uint8_t *data; /* in the input or in the framer; until the next call */
+    size_t len;
+};
+
+enum pl_framer_result {
+    PL_FRAMER_MORE,    /* all input is used, no whole message */
+    PL_FRAMER_MESSAGE, /* one message; call again with the rest */
+    PL_FRAMER_BAD,     /* the stream cannot go on; why is in *bad */
+};
+
+void pl_framer_init(struct pl_framer *framer, uint32_t message_bytes_max);
+void pl_framer_deinit(struct pl_framer *framer);
+/* @param used  how much of the input was taken. @param bad  set on PL_FRAMER_BAD; static text, or
+ * in `bad_text`, which the framer does not own. */
+enum pl_framer_result pl_framer_next(struct pl_framer *framer, const uint8_t *data, size_t len,
+                                     size_t *used, struct pl_framer_message *message,
+                                     struct pl_status *bad);
+/* Is it in the midst of a message (R13: an end of stream here is an error)? */
+bool pl_framer_is_partial(const struct pl_framer *framer);
+
+#endif /* PARLEY_WIRE_FRAMING_H */

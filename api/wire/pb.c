@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Unpacking into an arena or onto the heap, always after a scan; and packing into frames. Thread:
+ * the caller's. */
+#include "wire/pb.h"
+
+#include "base/mem.h"
+
+#include "parley/stub.h"
+
+#include <string.h>
+
+#define PREFIX_BYTES  5
+#define ALIGN8(bytes) (((bytes) + 7) & ~(size_t)7)
+
+/* The scan predicts; this holds protobuf-c to it, whatever it does. */
+struct budget {
+    struct pl_arena *arena;
+    size_t left;
+};
+
+static void *budget_alloc(void *context, size_t size)
+{
+    struct budget *budget = context;
+    if (ALIGN8(size) > budget->left) {
+        return NULL;
+    }
+    budget->left -= ALIGN8(size);
+    return pl_arena_alloc(budget->arena, size);
+}
+
+static void budget_free(void *context, void *memory)
+{
+    (void)context;
+    (void)memory; /* the arena is freed at once */
+}
+
+static void *heap_alloc(void *context, size_t size)
+{
+    (void)context;
+    return pl_malloc(size);
+}
+
+static void heap_free(void *context, void *memory)
+{
+    (void)context;
+    pl_free(memory);
+}
+
+static ProtobufCAllocator heap_allocator = {.alloc = heap_alloc, .free = heap_free};
+
+enum parley_code pl_pb_decode(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data,
+                              size_t len, struct pl_arena *arena, const struct pl_pb_limits *limits,
+                              ProtobufCMessage **message, struct pl_error *err)
+{
+    size_t predicted = 0;
+    *message = NULL;
+    enum parley_code code = pl_pb_scan(descriptor, data, len, limits, &predicted, err);
+    if (code != PARLEY_OK) {
+        return code;
+    }
+    /* Merged copies of a message are allocated again, at most merges_max times. */
+    uint32_t merges = (limits != NULL ? limits : &pl_pb_default_limits)->merges_max;
+    struct budget budget = {.arena = arena, .left = predicted * (1 + (size_t)merges) + 64};
+    ProtobufCAllocator allocator = {
+        .alloc = budget_alloc, .free = budget_free, .allocator_data = &budget};
+    *message = protobuf_c_message_unpack(descriptor, &allocator, len, data);
+    if (*message == NULL) {
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory to unpack a message");
+    }
+    return PARLEY_OK;
+}
+
+enum parley_code pl_pb_decode_heap(const ProtobufCMessageDescriptor *descriptor,
+                                   const uint8_t *data, size_t len, ProtobufCMessage **message,
+                                   struct pl_error *err)
+{
+    *message = NULL;
+    enum parley_code code = pl_pb_scan(descriptor, data, len, NULL, NULL, err);
+    if (code != PARLEY_OK) {
+        return code;
+    }
+    *message = protobuf_c_message_unpack(descriptor, &heap_allocator, len, data);
+    if (*message == NULL) {
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory to unpack a message");
+    }
+    return PARLEY_OK;
+}
+
+void parley_message_free(ProtobufCMessage *message)
+{
+    if (message != NULL) {
+        protobuf_c_message_free_unpacked(message, &heap_allocator);
+    }
+}
+
+static void put_frame(uint8_t *out, const ProtobufCMessage *message, size_t len)
+{
+    out[0] = 0;
+    out[1] = (uint8_t)(len >> 24);
+    out[2] = (uint8_t)(len >> 16);
+    out[3] = (uint8_t)(len >> 8);
+    out[4] = (uint8_t)len;
+    (void)protobuf_c_message_pack(message, out + PREFIX_BYTES);
+}
+
+struct pl_buf *pl_pb_frame(const ProtobufCMessage *message)
+{
+    size_t len = protobuf_c_message_get_packed_size(message);
+    struct pl_buf *buf = len <= UINT32_MAX ? pl_buf_new(PREFIX_BYTES + len) : NULL;
+    if (buf != NULL) {
+        put_frame(buf->data, message, len);
+        buf->len = PREFIX_BYTES + len;
+    }
+    return buf;
+}
+
+int pl_pb_frame_append(struct pl_buf **buf, const ProtobufCMessage *message)
+{
+    struct pl_buf *old = *buf;
+    size_t len = protobuf_c_message_get_packed_size(message);
+    if (len > UINT32_MAX) {
+        return -1;
+    }
+    size_t used = old != NULL ? old->len : 0;
+    size_t needed = used + PREFIX_BYTES + len;
+    if (old == NULL || old->capacity < needed) {
+        size_t capacity = old != NULL && old->capacity * 2 > needed ? old->capacity * 2 : needed;
+        struct pl_buf *grown = pl_buf_new(capacity);
+        if (grown == NULL) {
+            return -1;
+        }
+        if (used > 0) {
+            memcpy(grown->data, old->data, used);
+        }
+        grown->len = used;
+        pl_buf_unref(old);
+        *buf = grown;
+    }
+    put_frame((*buf)->data + used, message, len);
+    (*buf)->len = needed;
+    return 0;
+}

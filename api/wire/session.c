@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A session's life, its input loop and its work list. Thread: the owner's loop. nghttp2 is not
+ * re-entrant: nothing here may be called from inside of its callbacks but what session_impl.h
+ * names. */
+#include "wire/session_impl.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+#define DEFAULT_STREAMS           1000
+#define DEFAULT_STREAM_WINDOW     (64 * 1024)
+#define DEFAULT_CONNECTION_WINDOW (1024 * 1024)
+#define DEFAULT_HEADER_BYTES      (16 * 1024)
+#define DEFAULT_MESSAGE_BYTES     (4 * 1024 * 1024)
+#define DEFAULT_HIGH_WATER        (256 * 1024)
+#define DEFAULT_USER_AGENT        "grpc-c-parley/0.1"
+/* Frames that nghttp2 has queued besides DATA: a peer that makes us answer and does not read. */
+#define OUTBOUND_FRAMES_MAX 5000
+
+static const char NOT_HTTP2[] =
+    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+    return value != 0 ? value : fallback;
+}
+
+static void set_limits(struct pl_session *session, const struct pl_session_limits *limits)
+{
+    session->limits = (struct pl_session_limits){
+        .streams_max = or_default(limits->streams_max, DEFAULT_STREAMS),
+        .stream_window = or_default(limits->stream_window, DEFAULT_STREAM_WINDOW),
+        .connection_window = or_default(limits->connection_window, DEFAULT_CONNECTION_WINDOW),
+        .header_bytes_max = or_default(limits->header_bytes_max, DEFAULT_HEADER_BYTES),
+        .message_bytes_max = or_default(limits->message_bytes_max, DEFAULT_MESSAGE_BYTES),
+        .write_high_water = or_default(limits->write_high_water, DEFAULT_HIGH_WATER),
+    };
+}
+
+/* K1. */
+static int submit_settings(struct pl_session *session)
+{
+    const struct pl_session_limits *limits = &session->limits;
+    nghttp2_settings_entry entries[] = {
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->stream_window},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits->header_bytes_max},
+        {session->is_server ? NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS
+                            : NGHTTP2_SETTINGS_ENABLE_PUSH,
+         session->is_server ? limits->streams_max : 0},
+    };
+    int rv = nghttp2_submit_settings(session->h2, NGHTTP2_FLAG_NONE, entries, PL_COUNT(entries));
+    if (rv == 0) {
+        rv = nghttp2_session_set_local_window_size(session->h2, NGHTTP2_FLAG_NONE, 0,
+                                                   (int32_t)limits->connection_window);
+    }
+    return rv;
+}
+
+static int copy_names(struct pl_session *session, const struct pl_session_options *options)
+{
+    if (options->is_server) {
+        return 0;
+    }
+    session->scheme = options->scheme != NULL ? options->scheme : "http";
+    session->authority = pl_strdup(options->authority != NULL ? options->authority : "localhost");
+    session->user_agent =
+        pl_strdup(options->user_agent != NULL ? options->user_agent : DEFAULT_USER_AGENT);
+    return session->authority != NULL && session->user_agent != NULL ? 0 : -1;
+}
+
+enum parley_code pl_session_new(struct pl_wire *wire, const struct pl_session_options *options,
+                                struct pl_session **session, struct pl_error *err)
+{
+    struct pl_session *made = pl_calloc(1, sizeof(*made));
+    *session = NULL;
+    if (made == NULL) {
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a session");
+    }
+    made->wire = wire;
+    made->events = options->events;
+    made->owner = options->owner;
+    made->is_server = options->is_server;
+    pl_list_init(&made->streams);
+    pl_list_init(&made->work);
+    pl_flood_init(&made->flood);
+    set_limits(made, &options->limits);
+    int rv = options->is_server ? nghttp2_session_server_new2(&made->h2, wire->server_callbacks,
+                                                              made, wire->server_options)
+                                : nghttp2_session_client_new2(&made->h2, wire->client_callbacks,
+                                                              made, wire->client_options);
+    if (rv != 0 || copy_names(made, options) != 0 || submit_settings(made) != 0) {
+        pl_session_free(made);
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a session");
+    }
+    *session = made;
+    pl_session_touch(made); /* preface and SETTINGS */
+    return PARLEY_OK;
+}
+
+void pl_session_free(struct pl_session *session)
+{
+    if (session == NULL) {
+        return;
+    }
+    session->is_lost = true;
+    session->is_inside = true;
+    PL_LIST_FOREACH (node, &session->streams) {
+        struct pl_stream *stream = PL_LIST_ENTRY(node, struct pl_stream, node);
+        if (session->is_server) {
+            pl_stream_set_status(stream, stream->is_answered ? PARLEY_OK : PARLEY_CANCELLED, NULL);
+        } else {
+            stream->is_unprocessed |= !stream->is_answered;
+            pl_stream_set_status(stream, PARLEY_UNAVAILABLE, "the connection was lost");
+        }
+        pl_stream_close_user(stream);
+    }
+    nghttp2_session_del(session->h2);
+    while (!pl_list_is_empty(&session->streams)) {
+        struct pl_stream *stream = PL_LIST_ENTRY(session->streams.next, struct pl_stream, node);
+        stream->is_h2_open = false;
+        pl_stream_recycle_if_over(stream);
+    }
+    pl_free(session->authority);
+    pl_free(session->user_agent);
+    pl_free(session);
+}
+
+void pl_session_touch(struct pl_session *session)
+{
+    if (session->is_inside || session->is_write_told || session->events->on_wants_write == NULL) {
+        return;
+    }
+    session->is_write_told = true;
+    session->events->on_wants_write(session->owner);
+}
+
+bool pl_session_glitch(struct pl_session *session, uint32_t cost)
+{
+    if (session->is_flooded || !pl_flood_take(&session->flood, cost)) {
+        if (!session->is_flooded) {
+            session->is_flooded = true;
+            (void)nghttp2_session_terminate_session(session->h2, NGHTTP2_ENHANCE_YOUR_CALM);
+        }
+        return false;
+    }
+    return true;
+}
+
+static void run_stream_work(struct pl_stream *stream)
+{
+    struct pl_session *session = stream->session;
+    unsigned work = stream->work;
+    stream->work = 0;
+    if ((work & PL_WORK_RESUME) != 0 && stream->is_user_open && !stream->is_paused) {
+        pl_stream_deliver_held(stream);
+    }
+    if ((work & PL_WORK_RESET) != 0 && stream->is_h2_open) {
+        (void)nghttp2_submit_rst_stream(session->h2, NGHTTP2_FLAG_NONE, stream->id,
+                                        NGHTTP2_NO_ERROR);
+    }
+    if ((work & PL_WORK_WRITABLE) != 0 && stream->is_user_open && !stream->is_output_over &&
+        session->events->on_writable != NULL) {
+        session->events->on_writable(session->owner, stream);
+    }
+    if ((work & PL_WORK_CLOSE) != 0) {
+        pl_stream_close_user(stream);
+        pl_stream_recycle_if_over(stream);
+    }
+}
+
+bool pl_session_run_work(struct pl_session *session)
+{
+    bool is_any = false;
+    for (;;) {
+        struct pl_list *node = pl_list_pop(&session->work);
+        if (node == NULL) {
+            return is_any;
+        }
+        is_any = true;
+        run_stream_work(PL_LIST_ENTRY(node, struct pl_stream, work_node));
+    }
+}
+
+static enum parley_code fail_input(struct pl_session *session, ssize_t rv, struct pl_error *err)
+{
+    session->is_lost = true;
+    if (rv == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+        session->farewell = NOT_HTTP2;
+        return pl_fail(err, PARLEY_INTERNAL, "the peer does not speak HTTP/2");
+    }
+    if (rv == NGHTTP2_ERR_NOMEM) {
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "HTTP/2 input: no memory");
+    }
+    if (!session->is_flooded) {
+        session->is_flooded = true;
+        (void)nghttp2_session_terminate_session(session->h2, NGHTTP2_ENHANCE_YOUR_CALM);
+    }
+    return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "HTTP/2 input: %s",
+                   rv < 0 ? nghttp2_strerror((int)rv) : "too many answers are queued");
+}
+
+static bool is_outbound_over_limit(const struct pl_session *session)
+{
+    return session->is_server && nghttp2_session_get_outbound_queue_size(session->h2) >
+                                     OUTBOUND_FRAMES_MAX + 2 * session->stream_count;
+}
+
+enum parley_code pl_session_receive(struct pl_session *session, const uint8_t *data, size_t len,
+                                    struct pl_error *err)
+{
+    if (session->is_lost) {
+        return pl_fail(err, PARLEY_UNAVAILABLE, "the session is over");
+    }
+    session->received_bytes += len;
+    session->is_inside = true;
+    ssize_t rv = nghttp2_session_mem_recv(session->h2, data, len);
+    (void)pl_session_run_work(session);
+    session->is_inside = false;
+    enum parley_code code = PARLEY_OK;
+    if (rv < 0 || is_outbound_over_limit(session)) {
+        code = fail_input(session, rv, err);
+    }
+    if (session->farewell != NULL || nghttp2_session_want_write(session->h2) != 0) {
+        pl_session_touch(session);
+    }
+    return code;
+}
+
+bool pl_session_is_over(const struct pl_session *session)
+{
+    return session->is_lost ||
+           (nghttp2_session_want_read(session->h2) == 0 &&
+            nghttp2_session_want_write(session->h2) == 0 && pl_list_is_empty(&session->work));
+}
+
+size_t pl_session_stream_count(const struct pl_session *session)
+{
+    return session->stream_count;
+}
+
+size_t pl_session_queued_bytes(const struct pl_session *session)
+{
+    return session->queued_bytes;
+}
+
+void pl_session_announce_shutdown(struct pl_session *session)
+{
+    if (session->is_server) {
+        (void)nghttp2_submit_shutdown_notice(session->h2);
+        pl_session_touch(session);
+    }
+}
+
+void pl_session_goaway(struct pl_session *session, uint32_t h2_error, const char *debug_text)
+{
+    size_t len = debug_text != NULL ? strlen(debug_text) : 0;
+    (void)nghttp2_submit_goaway(session->h2, NGHTTP2_FLAG_NONE,
+                                nghttp2_session_get_last_proc_stream_id(session->h2), h2_error,
+                                (const uint8_t *)debug_text, len);
+    pl_session_touch(session);
+}
+
+int pl_session_ping(struct pl_session *session)
+{
+    if (session->is_lost || nghttp2_submit_ping(session->h2, NGHTTP2_FLAG_NONE, NULL) != 0) {
+        return -1;
+    }
+    pl_session_touch(session);
+    return 0;
+}
+
+uint64_t pl_session_received_bytes(const struct pl_session *session)
+{
+    return session->received_bytes;
+}
+
+enum parley_code pl_session_open(struct pl_session *session, const struct pl_open *open,
+                                 struct pl_stream **stream, struct pl_error *err)
+{
+    *stream = NULL;
+    if (session->is_server || session->is_lost || session->is_goaway_received ||
+        nghttp2_session_check_request_allowed(session->h2) == 0) {
+        return pl_fail(err, PARLEY_UNAVAILABLE, "the connection takes no new calls");
+    }
+    struct pl_stream *made = pl_stream_new(session, 0);
+    if (made == NULL) {
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a call");
+    }
+    if (pl_headers_send_request(made, open) != 0) {
+        pl_stream_recycle_if_over(made);
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a call");
+    }
+    made->is_h2_open = true;
+    made->is_user_open = true;
+    made->user = open->user;
+    *stream = made;
+    pl_session_touch(session);
+    return PARLEY_OK;
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Input: nghttp2's receive callbacks, turned into messages and events. Thread: the session's.
+ * Must never end a stream's life inside of an event of that same stream; see session_impl.h.
+ *
+ * Flow control (F1 to F3): the connection's window is given back on receipt; a stream's when its
+ * bytes were delivered or went into the reassembly buffer, which is bounded by the message limit.
+ * What comes while a stream is paused is held as it is, at most one window of it. */
+#include "wire/session_impl.h"
+
+#include "base/text.h"
+
+#include <string.h>
+
+/* Frames of little use to anyone; costs in tokens of flood.c. */
+#define COST_GLITCH   1
+#define COST_SETTINGS 100 /* each makes work for every open stream */
+
+#define HEADERS_BYTES_FACTOR 8 /* times the limit: no honest peer; the connection ends */
+
+/* Format what only the session knows the numbers of. */
+static void explain(struct pl_stream *stream, struct pl_status *bad)
+{
+    uint32_t max = stream->framer.message_bytes_max;
+    if (bad->code != PARLEY_RESOURCE_EXHAUSTED || stream->framer.body_len <= max) {
+        return;
+    }
+    char *text = pl_arena_alloc(&stream->arena, 96);
+    if (text != NULL) {
+        (void)pl_text_format(text, 96, "grpc: received message larger than max (%u vs. %u)",
+                             stream->framer.body_len, max);
+        bad->message = text;
+    }
+}
+
+/* Hand on whole messages until the input is used up, or the stream is paused or over.
+ * @return bytes used. */
+static size_t deliver(struct pl_stream *stream, const uint8_t *data, size_t len)
+{
+    struct pl_session *session = stream->session;
+    size_t total = 0;
+    while (!stream->is_paused && !stream->is_input_over) {
+        size_t used = 0;
+        struct pl_framer_message message = {0};
+        struct pl_status bad = {0};
+        enum pl_framer_result result = pl_framer_next(
+            &stream->framer, len > 0 ? data + total : NULL, len - total, &used, &message, &bad);
+        total += used;
+        if (result == PL_FRAMER_MORE) {
+            return total;
+        }
+        if (result == PL_FRAMER_BAD) {
+            explain(stream, &bad);
+            pl_stream_abort(stream, &bad);
+            return len;
+        }
+        stream->is_delivering = true;
+        session->events->on_message(session->owner, stream, message.data, message.len);
+        stream->is_delivering = false;
+    }
+    if (stream->is_input_over) {
+        pl_framer_deinit(&stream->framer);
+    }
+    return stream->is_input_over ? len : total;
+}
+
+/* The peer sends no more, and all that it sent is delivered. */
+static void end_input(struct pl_stream *stream)
+{
+    struct pl_session *session = stream->session;
+    if (!session->is_server) {
+        pl_response_end(stream);
+        stream->is_input_over = true;
+        return;
+    }
+    if (stream->is_input_over || !stream->is_user_open) {
+        return;
+    }
+    if (pl_framer_is_partial(&stream->framer)) {
+        pl_stream_abort(stream,
+                        &(struct pl_status){.code = PARLEY_INTERNAL,
+                                            .message = "grpc: the last message is cut off"});
+        return;
+    }
+    if (session->events->on_half_close != NULL) {
+        session->events->on_half_close(session->owner, stream);
+    }
+}
+
+void pl_stream_deliver_held(struct pl_stream *stream)
+{
+    if (stream->held != NULL && !stream->is_input_over) {
+        /* Out of the stream's hands while messages are borrowed from it: a cancel inside of an
+         * event drops what is held. */
+        struct pl_buf *held = stream->held;
+        size_t offset = stream->held_offset;
+        stream->held = NULL;
+        size_t used = deliver(stream, held->data + offset, held->len - offset);
+        if (stream->is_h2_open) {
+            (void)nghttp2_session_consume_stream(stream->session->h2, stream->id, used);
+        }
+        if (used < held->len - offset) {
+            stream->held = held;
+            stream->held_offset = offset + used;
+            return;
+        }
+        pl_buf_unref(held);
+    }
+    if (stream->is_end_due && !stream->is_paused) {
+        stream->is_end_due = false;
+        end_input(stream);
+        if (!stream->is_h2_open) {
+            pl_stream_add_work(stream, PL_WORK_CLOSE);
+        }
+    }
+}
+
+static void hold(struct pl_stream *stream, const uint8_t *data, size_t len)
+{
+    if (len == 0) {
+        return;
+    }
+    if (stream->held == NULL) {
+        stream->held_offset = 0;
+    }
+    if (pl_buf_append(&stream->held, data, len) != 0) {
+        pl_stream_abort(stream, &(struct pl_status){.code = PARLEY_RESOURCE_EXHAUSTED,
+                                                    .message = "grpc: no memory for the message"});
+    }
+}
+
+static int on_data_chunk(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *data,
+                         size_t len, void *user_data)
+{
+    (void)flags;
+    struct pl_session *session = user_data;
+    struct pl_stream *stream = pl_stream_of(session, id);
+    (void)nghttp2_session_consume_connection(h2, len);
+    if (stream == NULL || stream->is_input_over) {
+        (void)nghttp2_session_consume_stream(h2, id, len);
+        return 0;
+    }
+    if (stream->held != NULL || stream->is_paused) {
+        hold(stream, data, len);
+        return 0;
+    }
+    size_t used = deliver(stream, data, len);
+    (void)nghttp2_session_consume_stream(h2, id, used);
+    hold(stream, data + used, len - used);
+    return 0;
+}
+
+/* R17. 0: keep the header; 1: over the limit, ignore it; -1: far over it. */
+static int count_header(struct pl_stream *stream, size_t name_len, size_t value_len)
+{
+    uint32_t max = stream->session->limits.header_bytes_max;
+    stream->headers_bytes += (uint32_t)(name_len + value_len + 32);
+    stream->headers_count++;
+    if (stream->headers_bytes <= max && stream->headers_count <= PL_HEADERS_MAX) {
+        return 0;
+    }
+    if (stream->headers_bytes / HEADERS_BYTES_FACTOR > max ||
+        stream->headers_count / HEADERS_BYTES_FACTOR > PL_HEADERS_MAX) {
+        return -1;
+    }
+    if (stream->session->is_server) {
+        stream->refusal = PL_REFUSAL_HEADERS;
+    } else {
+        pl_stream_abort(
+            stream, &(struct pl_status){.code = PARLEY_RESOURCE_EXHAUSTED,
+                                        .message = "grpc: received metadata size exceeds limit"});
+    }
+    return 1;
+}
+
+static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, void *user_data)
+{
+    struct pl_session *session = user_data;
+    int32_t id = frame->hd.stream_id;
+    if (session->is_server && frame->hd.type == NGHTTP2_HEADERS &&
+        frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        struct pl_stream *stream = pl_stream_new(session, id);
+        if (stream == NULL) {
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        }
+        stream->is_h2_open = true;
+        session->flood.streams++;
+        session->recent = stream;
+        (void)nghttp2_session_set_stream_user_data(h2, id, stream);
+        return 0;
+    }
+    struct pl_stream *stream = pl_stream_of(session, id);
+    if (stream != NULL) {
+        stream->headers_bytes = 0;
+        stream->headers_count = 0;
+    }
+    return 0;
+}
+
+static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                     void *user_data)
+{
+    (void)h2;
+    (void)flags;
+    struct pl_session *session = user_data;
+    struct pl_stream *stream = pl_stream_of(session, frame->hd.stream_id);
+    if (stream == NULL || frame->hd.type != NGHTTP2_HEADERS) {
+        return 0;
+    }
+    int over = count_header(stream, name_len, value_len);
+    if (over != 0) {
+        return over > 0 || pl_session_glitch(session, UINT32_MAX) ? 0
+                                                                  : NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    if (!session->is_server) {
+        return pl_response_header(stream, (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0,
+                                  (const char *)name, name_len, (const char *)value, value_len);
+    }
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+        return 0; /* R16: request trailers say nothing to us */
+    }
+    return pl_request_header(stream, (const char *)name, name_len, (const char *)value, value_len);
+}
+
+static void on_end_stream(struct pl_stream *stream)
+{
+    struct pl_session *session = stream->session;
+    stream->is_end_seen = true;
+    if (!session->is_server &&
+        nghttp2_session_get_stream_local_close(session->h2, stream->id) == 0) {
+        /* Not at once: the server's own reset may be in the bytes that follow. */
+        stream->is_output_over = true;
+        pl_stream_add_work(stream, PL_WORK_RESET);
+    }
+    if (stream->held != NULL && !stream->is_input_over) {
+        stream->is_end_due = true;
+        return;
+    }
+    end_input(stream);
+}
+
+static void on_headers_frame(struct pl_session *session, const nghttp2_frame *frame)
+{
+    struct pl_stream *stream = pl_stream_of(session, frame->hd.stream_id);
+    if (stream == NULL) {
+        return;
+    }
+    bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (!session->is_server) {
+        pl_response_headers_end(stream, is_end);
+    } else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        pl_request_begin(stream);
+    }
+    if (is_end) {
+        on_end_stream(stream);
+    }
+}
+
+static int on_data_frame(struct pl_session *session, const nghttp2_frame *frame)
+{
+    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+        struct pl_stream *stream = pl_stream_of(session, frame->hd.stream_id);
+        if (stream != NULL) {
+            on_end_stream(stream);
+        }
+        return 0;
+    }
+    if (frame->hd.length == 0 && !pl_session_glitch(session, COST_GLITCH)) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    return 0;
+}
+
+/* Requests that still wait for their turn will never be sent. */
+static void on_goaway(struct pl_session *session, const nghttp2_frame *frame)
+{
+    if (session->is_server) {
+        return;
+    }
+    session->is_goaway_received = true;
+    PL_LIST_FOREACH (node, &session->streams) {
+        struct pl_stream *stream = PL_LIST_ENTRY(node, struct pl_stream, node);
+        if (!stream->is_answered && stream->is_user_open && !stream->has_status) {
+            stream->is_unprocessed = true;
+            pl_stream_abort(stream, &(struct pl_status){.code = PARLEY_UNAVAILABLE,
+                                                        .message = "the server goes away"});
+        }
+    }
+    if (session->events->on_goaway != NULL) {
+        session->events->on_goaway(session->owner, frame->goaway.error_code);
+    }
+}
+
+static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *user_data)
+{
+    (void)h2;
+    struct pl_session *session = user_data;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        on_headers_frame(session, frame);
+        return 0;
+    case NGHTTP2_DATA:
+        return on_data_frame(session, frame);
+    case NGHTTP2_GOAWAY:
+        on_goaway(session, frame);
+        return 0;
+    case NGHTTP2_RST_STREAM: {
+        /* Rapid reset: work asked for and thrown away. One after our answer is normal. */
+        struct pl_stream *stream = pl_stream_of(session, frame->hd.stream_id);
+        bool is_rapid = session->is_server && stream != NULL && !stream->is_answered;
+        return !is_rapid || pl_session_glitch(session, COST_GLITCH) ? 0
+                                                                    : NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    case NGHTTP2_SETTINGS:
+        if (!session->is_ready && (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) {
+            session->is_ready = true;
+            if (!session->is_server && session->events->on_ready != NULL) {
+                session->events->on_ready(session->owner);
+            }
+        }
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* The only callback that sees every frame, also on streams that are gone. */
+static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *header, void *user_data)
+{
+    (void)h2;
+    struct pl_session *session = user_data;
+    bool is_fine = true;
+    switch (header->type) {
+    case NGHTTP2_DATA:
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_CONTINUATION:
+    case NGHTTP2_RST_STREAM:
+    case NGHTTP2_PING:
+    case NGHTTP2_GOAWAY:
+        break;
+    case NGHTTP2_WINDOW_UPDATE:
+        is_fine = pl_flood_count_window_update(&session->flood) || pl_session_glitch(session, 1);
+        break;
+    case NGHTTP2_SETTINGS:
+        is_fine =
+            (header->flags & NGHTTP2_FLAG_ACK) != 0 || pl_session_glitch(session, COST_SETTINGS);
+        break;
+    default: /* PRIORITY and frames that nobody knows */
+        is_fine = pl_session_glitch(session, COST_GLITCH);
+        break;
+    }
+    return is_fine ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int on_invalid_frame(nghttp2_session *h2, const nghttp2_frame *frame, int error,
+                            void *user_data)
+{
+    (void)h2;
+    (void)frame;
+    (void)error;
+    return pl_session_glitch(user_data, COST_GLITCH) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t h2_error, void *user_data)
+{
+    struct pl_stream *stream = nghttp2_session_get_stream_user_data(h2, id);
+    struct pl_session *session = user_data;
+    if (stream == NULL) {
+        return 0;
+    }
+    pl_stream_forget_h2(stream);
+    if (session->is_server) {
+        pl_stream_set_status(stream, stream->is_answered ? PARLEY_OK : PARLEY_CANCELLED, NULL);
+    } else if (stream->is_end_due && stream->is_user_open) {
+        return 0; /* all is here, but a pause holds it back */
+    } else {
+        pl_response_closed(stream, h2_error);
+    }
+    pl_stream_close_user(stream);
+    pl_stream_recycle_if_over(stream);
+    return 0;
+}
+
+void pl_session_in_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Output: from the streams' queues, by nghttp2's scheduling and flow control, into a gather.
+ * Thread: the session's. Payload is never copied by nghttp2 (NO_COPY): one DATA frame takes as many
+ * queued messages as fit, and small ones are copied once, into the gather's block.
+ *
+ * A queue is only moved on in send_data, never in the read callback, since nghttp2 may ask again;
+ * and it is only cleared when the stream is closed, since a frame that was begun wants its bytes.
+ */
+#include "wire/session_impl.h"
+
+#define FRAME_HEADER_BYTES 9
+
+ssize_t pl_stream_read(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t length,
+                       uint32_t *data_flags, nghttp2_data_source *source, void *user_data)
+{
+    (void)buf;
+    (void)user_data;
+    struct pl_stream *stream = source->ptr;
+    size_t bytes = stream->queue.bytes < length ? stream->queue.bytes : length;
+    bool is_end = stream->is_output_over && bytes == stream->queue.bytes;
+    if (bytes > 0) {
+        *data_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    } else if (!is_end) {
+        stream->is_deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    if (!is_end) {
+        return (ssize_t)bytes;
+    }
+    *data_flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (stream->session->is_server) {
+        /* T3, T4: the trailers end the stream, and only from here do they follow the data. */
+        *data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        if (stream->trailers == NULL ||
+            nghttp2_submit_trailer(h2, id, stream->trailers, stream->trailers_count) != 0) {
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        }
+    }
+    return (ssize_t)bytes;
+}
+
+static int send_data(nghttp2_session *h2, nghttp2_frame *frame, const uint8_t *header,
+                     size_t length, nghttp2_data_source *source, void *user_data)
+{
+    (void)h2;
+    (void)frame;
+    struct pl_session *session = user_data;
+    struct pl_stream *stream = source->ptr;
+    if (!pl_gather_has_room(session->gather)) {
+        session->is_gather_full = true;
+        return NGHTTP2_ERR_WOULDBLOCK;
+    }
+    if (!pl_gather_copy(session->gather, header, FRAME_HEADER_BYTES) ||
+        pl_queue_move(&stream->queue, session->gather, length) != 0) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    session->queued_bytes -= length;
+    session->flood.data_frames++;
+    if (stream->is_above_high_water && stream->queue.bytes < session->limits.write_high_water / 2) {
+        stream->is_above_high_water = false;
+        pl_stream_add_work(stream, PL_WORK_WRITABLE);
+    }
+    return 0;
+}
+
+static int on_headers_sent(struct pl_session *session, const nghttp2_frame *frame)
+{
+    struct pl_stream *stream = pl_stream_of(session, frame->hd.stream_id);
+    if (stream == NULL) {
+        return 0;
+    }
+    if (!session->is_server) {
+        stream->is_answered = true;
+        return 0;
+    }
+    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) {
+        return 0;
+    }
+    stream->is_answered = true;
+    /* T5: only now; next to the trailers it would have dropped them. */
+    if (nghttp2_session_get_stream_remote_close(session->h2, stream->id) == 0) {
+        (void)nghttp2_submit_rst_stream(session->h2, NGHTTP2_FLAG_NONE, stream->id,
+                                        NGHTTP2_NO_ERROR);
+    }
+    return 0;
+}
+
+static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *user_data)
+{
+    (void)h2;
+    struct pl_session *session = user_data;
+    if (frame->hd.type == NGHTTP2_HEADERS) {
+        return on_headers_sent(session, frame);
+    }
+    if (frame->hd.type == NGHTTP2_RST_STREAM && session->is_server &&
+        frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
+        frame->rst_stream.error_code != NGHTTP2_CANCEL) {
+        /* The peer made us reset: the other half of rapid reset. GOAWAY is queued if it is too
+         * much. */
+        (void)pl_session_glitch(session, 1);
+    }
+    return 0;
+}
+
+void pl_session_out_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
+}
+
+enum parley_code pl_session_gather(struct pl_session *session, struct pl_gather *gather, bool *more,
+                                   struct pl_error *err)
+{
+    *more = false;
+    session->is_write_told = false;
+    if (session->farewell != NULL) {
+        const char *text = session->farewell;
+        session->farewell = NULL;
+        size_t len = 0;
+        while (text[len] != '\0') {
+            len++;
+        }
+        (void)pl_gather_copy(gather, text, len);
+        return PARLEY_OK;
+    }
+    session->is_inside = true;
+    session->gather = gather;
+    session->is_gather_full = false;
+    (void)pl_session_run_work(session);
+    ssize_t len = 0;
+    for (;;) {
+        if (!pl_gather_has_room(gather)) {
+            *more = nghttp2_session_want_write(session->h2) != 0;
+            break;
+        }
+        const uint8_t *data = NULL;
+        len = nghttp2_session_mem_send(session->h2, &data);
+        if (len > 0) {
+            (void)pl_gather_copy(gather, data, (size_t)len);
+        } else if (len < 0 || session->is_gather_full) {
+            *more = session->is_gather_full;
+            break;
+        } else if (!pl_session_run_work(session)) {
+            break;
+        }
+    }
+    session->gather = NULL;
+    session->is_inside = false;
+    if (len < 0) {
+        session->is_lost = true;
+        return pl_fail(err, len == NGHTTP2_ERR_NOMEM ? PARLEY_RESOURCE_EXHAUSTED : PARLEY_INTERNAL,
+                       "HTTP/2 output: %s", nghttp2_strerror((int)len));
+    }
+    return PARLEY_OK;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the sessions of one thread share: nghttp2's callback tables and options, made once, and
+ * streams that can be used again. Thread: the sessions'. */
+#include "wire/session_impl.h"
+
+#include "base/mem.h"
+
+/* nghttp2's own limit of received resets ends the connection with INTERNAL_ERROR after 1000 honest
+ * cancellations (K7): out of the way with it, our own bucket (flood.c) is in front of it. */
+#define RESET_BURST      100000
+#define RESET_PER_SECOND 10000
+
+static nghttp2_session_callbacks *new_callbacks(void)
+{
+    nghttp2_session_callbacks *callbacks = NULL;
+    if (nghttp2_session_callbacks_new(&callbacks) != 0) {
+        return NULL;
+    }
+    pl_session_in_callbacks(callbacks);
+    pl_session_out_callbacks(callbacks);
+    return callbacks;
+}
+
+static nghttp2_option *new_option(bool is_server)
+{
+    nghttp2_option *option = NULL;
+    if (nghttp2_option_new(&option) != 0) {
+        return NULL;
+    }
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    /* M4: a value with spaces around it is none of nghttp2's business. */
+    nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1);
+    if (is_server) {
+        nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST, RESET_PER_SECOND);
+    }
+    return option;
+}
+
+struct pl_wire *pl_wire_new(void)
+{
+    struct pl_wire *wire = pl_calloc(1, sizeof(*wire));
+    if (wire == NULL) {
+        return NULL;
+    }
+    pl_list_init(&wire->recycled);
+    wire->server_callbacks = new_callbacks();
+    wire->client_callbacks = new_callbacks();
+    wire->server_options = new_option(true);
+    wire->client_options = new_option(false);
+    if (wire->server_callbacks == NULL || wire->client_callbacks == NULL ||
+        wire->server_options == NULL || wire->client_options == NULL) {
+        pl_wire_free(wire);
+        return NULL;
+    }
+    return wire;
+}
+
+void pl_wire_free(struct pl_wire *wire)
+{
+    if (wire == NULL) {
+        return;
+    }
+    while (!pl_list_is_empty(&wire->recycled)) {
+        pl_free(PL_LIST_ENTRY(pl_list_pop(&wire->recycled), struct pl_stream, node));
+    }
+    nghttp2_session_callbacks_del(wire->server_callbacks);
+    nghttp2_session_callbacks_del(wire->client_callbacks);
+    nghttp2_option_del(wire->server_options);
+    nghttp2_option_del(wire->client_options);
+    pl_free(wire);
+}
