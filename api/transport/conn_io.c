@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes of a connection, in and out.
+ *
+ * In: the loop's one read buffer, until the socket is drained or a fair share was read.
+ * Out: the session fills the loop's gather, one system call sends it, until there is no more or the
+ * socket is full. What a full socket did not take is copied into `rest`, at most one gather, and
+ * until that is out nothing is gathered: the bytes wait in the streams' own queues, where their
+ * owners' budgets count them. @thread loop */
+
+#include "transport/conn_impl.h"
+
+#include <string.h>
+
+#define READ_ROUNDS_MAX  8  /* 512 KiB a turn from one connection, then the others */
+#define FLUSH_ROUNDS_MAX 16 /* as many gathers to one connection, then the others */
+#define PREFACE          "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define PREFACE_LEN      24
+#define SETTINGS_MIN_LEN 9
+#define DRAIN_READS_MAX  4
+
+/* ---- in ---- */
+
+/* RFC 9113 3.4: the client's preface, then at once a SETTINGS frame. */
+static void note_greeting(struct pl_conn *conn, size_t len)
+{
+    if (conn->state != CONN_GREETING || !conn->is_server) {
+        return;
+    }
+    conn->greeting_bytes += (uint32_t)len;
+    if (conn->is_held && conn->greeting_bytes >= PREFACE_LEN) {
+        conn->is_held = false;
+        pl_loop_at_turn_end(conn->io->loop, &conn->hook);
+    }
+    if (conn->greeting_bytes >= PREFACE_LEN + SETTINGS_MIN_LEN) {
+        pl_conn_greeted(conn);
+    }
+}
+
+/* The session refused the first bytes of a cleartext client. They are HTTP/1 if they are not our
+ * preface and begin like a method ("P" of POST was a preface so far). */
+static bool is_http1(const struct pl_conn *conn, const uint8_t *data, size_t len)
+{
+    size_t at = conn->greeting_bytes;
+    size_t left = PREFACE_LEN - at;
+    if (memcmp(data, PREFACE + at, len < left ? len : left) == 0) {
+        return false;
+    }
+    return at > 0 || (data[0] >= 'A' && data[0] <= 'Z');
+}
+
+static void on_end(struct pl_conn *conn)
+{
+    struct pl_error cause = PL_ERROR_INIT;
+    if (conn->state != CONN_READY && !conn->is_server) {
+        (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "%s closed the connection before its settings",
+                      conn->peer);
+    } else if (pl_session_stream_count(conn->session) > 0) {
+        (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "%s closed the connection during calls",
+                      conn->peer);
+    }
+    pl_conn_close(conn, &cause);
+}
+
+/* @return false: the connection is closing. */
+static bool take_input(struct pl_conn *conn, const uint8_t *data, size_t len)
+{
+    struct pl_error err = PL_ERROR_INIT;
+    if (pl_session_receive(conn->session, data, len, &err) != PARLEY_OK) {
+        if (conn->is_held) {
+            conn->is_http1 = is_http1(conn, data, len);
+            conn->is_held = false; /* what the session has to say (GOAWAY) may go out */
+        }
+        if (err.code == PARLEY_OK) {
+            err.code = PARLEY_INTERNAL;
+        }
+        pl_conn_close(conn, &err);
+        return false;
+    }
+    note_greeting(conn, len);
+    return conn->state != CONN_CLOSING;
+}
+
+void pl_conn_read(struct pl_conn *conn)
+{
+    struct pl_error err = PL_ERROR_INIT;
+    conn->wants_read = false;
+    conn->is_input_short = false;
+    for (int round = 0; round < READ_ROUNDS_MAX; round++) {
+        conn->is_drained = false;
+        ssize_t got = conn->ops->receive(conn, conn->io->read_buffer, PL_READ_SIZE, &err);
+        if (got == IO_BLOCKED) {
+            return;
+        }
+        if (got == IO_END) {
+            on_end(conn);
+            return;
+        }
+        if (got < 0) {
+            conn->is_broken = true;
+            pl_conn_close(conn, &err);
+            return;
+        }
+        if (!take_input(conn, conn->io->read_buffer, (size_t)got) || conn->is_drained) {
+            return;
+        }
+    }
+    if (conn->ssl != NULL) {
+        /* TLS may hold bytes that the poll does not know of. */
+        conn->wants_read = true;
+        pl_loop_at_turn_end(conn->io->loop, &conn->hook);
+    }
+}
+
+/* ---- out ---- */
+
+static ssize_t send_slices(struct pl_conn *conn, const struct iovec *slices, size_t count)
+{
+    struct pl_error err = PL_ERROR_INIT;
+    ssize_t sent = conn->ops->send(conn, slices, count, &err);
+    if (sent < 0) {
+        conn->is_broken = true;
+        pl_conn_close(conn, &err);
+    }
+    return sent;
+}
+
+/* The write timer runs only while a rest waits, and starts anew with every byte that goes. Before
+ * the connection is ready the same timer measures the opening. */
+static void restart_timer(struct pl_conn *conn)
+{
+    if (conn->state == CONN_READY &&
+        pl_timer_start(conn->io->loop, &conn->timer, conn->write_timeout_ms) != 0) {
+        struct pl_error err = PL_ERROR_INIT;
+        (void)pl_fail(&err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a timer");
+        pl_conn_close(conn, &err);
+    }
+}
+
+bool pl_conn_send_rest(struct pl_conn *conn)
+{
+    size_t left = conn->rest->len - conn->rest_sent;
+    const struct iovec slice = {.iov_base = conn->rest->data + conn->rest_sent, .iov_len = left};
+    ssize_t sent = send_slices(conn, &slice, 1);
+    if (sent < 0) {
+        return false;
+    }
+    conn->rest_sent += (size_t)sent;
+    if ((size_t)sent < left) {
+        if (sent > 0) {
+            restart_timer(conn);
+        }
+        return false;
+    }
+    pl_buf_unref(conn->rest);
+    conn->rest = NULL;
+    conn->rest_sent = 0;
+    if (conn->state == CONN_READY) {
+        pl_timer_stop(conn->io->loop, &conn->timer);
+    }
+    pl_conn_watch(conn);
+    return true;
+}
+
+static void keep_rest(struct pl_conn *conn, const struct pl_gather *gather, size_t sent)
+{
+    struct pl_error err = PL_ERROR_INIT;
+    conn->rest = pl_gather_rest(gather, sent);
+    if (conn->rest == NULL) {
+        conn->is_broken = true; /* bytes are missing from the stream: nothing may follow */
+        (void)pl_fail(&err, PARLEY_RESOURCE_EXHAUSTED, "no memory for unsent output");
+        pl_conn_close(conn, &err);
+        return;
+    }
+    restart_timer(conn);
+    pl_conn_watch(conn);
+}
+
+/* One gather and one system call. @return false: stop, the socket is full or there is no more. */
+static bool send_round(struct pl_conn *conn)
+{
+    struct pl_error err = PL_ERROR_INIT;
+    struct pl_gather *gather = &conn->io->gather;
+    bool more = false;
+    enum parley_code code = pl_session_gather(conn->session, gather, &more, &err);
+    if (code != PARLEY_OK) {
+        err.code = code;
+        more = false;
+        pl_conn_close(conn, &err);
+        /* What was gathered before the failure (a GOAWAY) still goes out. */
+    }
+    if (gather->total_bytes > 0) {
+        size_t total = gather->total_bytes;
+        ssize_t sent = send_slices(conn, gather->slices, gather->slice_count);
+        if (sent >= 0 && (size_t)sent < total) {
+            keep_rest(conn, gather, (size_t)sent);
+        }
+        more = more && sent >= 0 && (size_t)sent == total;
+    }
+    pl_gather_clear(gather);
+    return more;
+}
+
+void pl_conn_flush(struct pl_conn *conn)
+{
+    if (!conn->is_open || conn->is_held || conn->is_broken) {
+        return;
+    }
+    if (conn->rest != NULL && !pl_conn_send_rest(conn)) {
+        return;
+    }
+    for (int round = 0; send_round(conn); round++) {
+        if (round == FLUSH_ROUNDS_MAX) {
+            pl_loop_at_turn_end(conn->io->loop, &conn->hook);
+            return;
+        }
+    }
+    if (conn->rest == NULL && conn->state != CONN_CLOSING && pl_session_is_over(conn->session)) {
+        pl_conn_close(conn, NULL);
+    }
+}
+
+static void answer_http1(struct pl_conn *conn)
+{
+    static const char answer[] = "HTTP/1.1 400 Bad Request\r\n"
+                                 "Content-Type: text/plain\r\n"
+                                 "Content-Length: 38\r\n"
+                                 "Connection: close\r\n"
+                                 "\r\n"
+                                 "This port speaks gRPC over HTTP/2 only";
+    struct iovec slice;
+    struct pl_error err = PL_ERROR_INIT;
+    /* The const is lost in the type only: nobody writes through it. */
+    memcpy(&slice.iov_base, &(const void *){answer}, sizeof(slice.iov_base));
+    slice.iov_len = sizeof(answer) - 1;
+    (void)conn->ops->send(conn, &slice, 1, &err);
+}
+
+void pl_conn_send_last(struct pl_conn *conn)
+{
+    if (!conn->is_open || conn->is_broken) {
+        return;
+    }
+    if (conn->is_http1) {
+        answer_http1(conn);
+    } else {
+        pl_conn_flush(conn);
+    }
+    if (!conn->is_broken) {
+        conn->ops->finish(conn);
+    }
+    /* Closing a socket with unread input resets it, and the peer would lose what was just sent. */
+    for (int i = 0; i < DRAIN_READS_MAX; i++) {
+        if (recv(conn->fd, conn->io->read_buffer, PL_READ_SIZE, 0) != PL_READ_SIZE) {
+            return;
+        }
+    }
+}
