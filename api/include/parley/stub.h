@@ -113,6 +113,11 @@ PARLEY_API void parley_stream_cancel(parley_stream *stream); /* @thread any */
 /* Cancel if it is not over, wait for the status and free the stream. @return NULL: OK. */
 PARLEY_API PARLEY_MUST_CHECK parley_error *parley_stream_finish(parley_stream *stream);
 
+/* Client streaming: half-close, wait for the one response (owned) and the status, free the stream.
+ */
+PARLEY_API PARLEY_MUST_CHECK parley_error *parley_stream_finish_one(parley_stream *stream,
+                                                                    ProtobufCMessage **response);
+
 /* Asynchronous call of any kind. Callbacks run on the channel's thread (its own I/O thread, or the
  * one that drives it), never inside the function that starts the call, and on_done comes exactly
  * once and last. Any member may be NULL. */
@@ -149,6 +154,18 @@ PARLEY_API parley_call *parley_unary_start(parley_channel *channel, const parley
                                            const parley_call_options *options,
                                            const ProtobufCMessage *request, parley_unary_fn on_done,
                                            void *user);
+
+/* For generated code: as the two above, but the callbacks get a copy of `context` that lives until
+ * the end of the call, so that a typed adapter needs no memory of its own. */
+PARLEY_API parley_call *parley_call_start_with(parley_channel *channel, const parley_method *method,
+                                               const parley_call_options *options,
+                                               const ProtobufCMessage *request,
+                                               const parley_call_events *events,
+                                               const void *context, size_t context_bytes);
+PARLEY_API parley_call *
+parley_unary_start_with(parley_channel *channel, const parley_method *method,
+                        const parley_call_options *options, const ProtobufCMessage *request,
+                        parley_unary_fn on_done, const void *context, size_t context_bytes);
 
 /* ---- server ---- */
 
