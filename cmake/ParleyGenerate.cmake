@@ -72,7 +72,7 @@ function(parley_generate name)
     add_custom_target(${name}_generate DEPENDS ${outputs})
 
     add_library(${name} STATIC ${sources})
-    target_include_directories(${name} PUBLIC "${out}")
+    target_include_directories(${name} SYSTEM PUBLIC "${out}")
     parley_generated_library(${name})
     foreach(kind ${kinds})
         add_library(${name}_${kind} STATIC ${sources_${kind}})

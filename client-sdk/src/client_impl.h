@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_SDK_CLIENT_IMPL_H
+#define PARLEY_SDK_CLIENT_IMPL_H
+
+/* Inside of a chat client. All of it belongs to the channel's loop thread, except `shared`. */
+
+#include "base/list.h"
+#include "loop/loop.h"
+
+#include "parley/client.h"
+
+#include <pthread.h>
+
+/* Waits between attempts: doubling, with jitter, reset by success. */
+struct backoff {
+    uint32_t initial_ms;
+    uint32_t max_ms;
+    uint32_t next_ms;
+};
+
+/* The next wait; at least `hint_ms` (what the server asked for). */
+int64_t backoff_next(struct backoff *backoff, uint32_t hint_ms);
+static inline void backoff_reset(struct backoff *backoff)
+{
+    backoff->next_ms = 0;
+}
+
+struct outbox {
+    struct pl_list unsent;   /* struct outgoing, in order */
+    struct pl_list inflight; /* written to the stream, in order; all older than `unsent` */
+    parley_call *stream;     /* NULL: none */
+    bool is_full;            /* the stream takes no more until on_writable */
+    struct pl_timer retry;
+    struct pl_timer expiry;
+    struct backoff backoff;
+};
+
+struct parley_client {
+    parley_channel *channel;
+    struct pl_loop *loop;
+    parley_client_options options;
+    struct outbox outbox;
+    struct pl_list subscriptions;
+    unsigned open_calls; /* whose on_done is to come */
+    bool is_closing;
+
+    struct {
+        pthread_mutex_t mu;
+        pthread_cond_t changed;
+        size_t unsent_bytes;
+        size_t unsent_count;
+        bool is_closed;
+    } shared;
+};
+
+/* outbox.c @thread loop */
+void outbox_init(parley_client *client);
+void outbox_close(parley_client *client); /* reports what is left as CANCELLED */
+
+/* subscription.c @thread loop */
+void subscriptions_close(parley_client *client);
+
+/* Called when something ended while the client is closing. */
+void client_check_closed(parley_client *client);
+
+#endif /* PARLEY_SDK_CLIENT_IMPL_H */

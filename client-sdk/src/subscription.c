@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One subscription: a Subscribe call that is started again from where it was whenever it breaks.
+ *
+ *   CONNECTING --first answer--> LIVE --broken--> WAITING --backoff--> CONNECTING
+ *        any state --cancelled, or a failure that a retry cannot mend--> DONE
+ *
+ * The place in each conversation is kept here, from events and from the server's "caught up", so
+ * that a repeat is dropped and nothing is missed, whichever node answers next. @thread loop */
+#include "client_impl.h"
+
+#include "error_impl.h"
+
+#include "base/id.h"
+#include "base/map.h"
+#include "base/mem.h"
+
+#include "parley/v1/chat_service.client.parley.h"
+
+#include <string.h>
+
+struct place {
+    int64_t seq;
+    bool is_removed;
+    char conversation_id[PL_ID_MAX + 1];
+};
+
+struct parley_subscription {
+    struct pl_list node; /* client.subscriptions */
+    struct pl_mail mail; /* the start */
+    parley_client *client;
+    parley_subscription_events events;
+    void *user;
+    struct pl_map *places; /* conversation id -> struct place */
+    bool follows_all;
+    bool is_cancelled;
+    parley_call *call;
+    struct pl_timer retry;
+    struct backoff backoff;
+};
+
+static void subscribe(parley_subscription *subscription);
+
+static void free_subscription(parley_subscription *subscription)
+{
+    pl_map_free(subscription->places, pl_free);
+    pl_free(subscription);
+}
+
+/* The one way to DONE. */
+static void end(parley_subscription *subscription, const parley_error *error)
+{
+    parley_client *client = subscription->client;
+    pl_timer_stop(client->loop, &subscription->retry);
+    pl_list_remove(&subscription->node);
+    if (subscription->events.on_done != NULL) {
+        subscription->events.on_done(subscription->user, error);
+    }
+    free_subscription(subscription);
+    client_check_closed(client);
+}
+
+static struct place *find_place(parley_subscription *subscription, const char *id)
+{
+    return pl_map_find(subscription->places, id, strlen(id));
+}
+
+/* The place of a conversation, made at `seq` if it is new. NULL: no memory, or no valid id. */
+static struct place *want_place(parley_subscription *subscription, const char *id, int64_t seq)
+{
+    size_t len = strlen(id);
+    struct place *place = pl_map_find(subscription->places, id, len);
+    if (place != NULL || !pl_id_is_valid(id, len)) {
+        return place;
+    }
+    place = pl_calloc(1, sizeof(*place));
+    if (place == NULL) {
+        return NULL;
+    }
+    memcpy(place->conversation_id, id, len);
+    place->seq = seq;
+    if (pl_map_put(subscription->places, id, len, place, NULL) != 0) {
+        pl_free(place);
+        return NULL;
+    }
+    return place;
+}
+
+/* ---- what the server says ---- */
+
+static void take_event(parley_subscription *subscription, const Parley__V1__Event *event)
+{
+    struct place *place = want_place(subscription, event->conversation_id, event->seq - 1);
+    if (place == NULL || event->seq <= place->seq) {
+        return; /* a repeat */
+    }
+    if (event->seq != place->seq + 1) {
+        parley_call_cancel(subscription->call); /* a hole: ask again from where we are */
+        return;
+    }
+    place->seq = event->seq;
+    if (subscription->events.on_event != NULL) {
+        subscription->events.on_event(subscription->user, event);
+    }
+}
+
+static void take_caught_up(parley_subscription *subscription, const Parley__V1__CaughtUp *caught_up)
+{
+    struct place *place = want_place(subscription, caught_up->conversation_id, caught_up->seq);
+    if (place != NULL && subscription->events.on_caught_up != NULL) {
+        subscription->events.on_caught_up(subscription->user, place->conversation_id, place->seq);
+    }
+}
+
+static void take_truncated(parley_subscription *subscription,
+                           const Parley__V1__Truncated *truncated)
+{
+    struct place *place =
+        want_place(subscription, truncated->conversation_id, truncated->first_seq - 1);
+    if (place == NULL) {
+        return;
+    }
+    if (place->seq < truncated->first_seq - 1) {
+        place->seq = truncated->first_seq - 1;
+    }
+    if (subscription->events.on_truncated != NULL) {
+        subscription->events.on_truncated(subscription->user, place->conversation_id,
+                                          truncated->first_seq);
+    }
+}
+
+static void take_removed(parley_subscription *subscription, const Parley__V1__Removed *removed)
+{
+    struct place *place = find_place(subscription, removed->conversation_id);
+    if (place != NULL) {
+        place->is_removed = true;
+    }
+    if (subscription->events.on_removed != NULL) {
+        subscription->events.on_removed(subscription->user, removed->conversation_id);
+    }
+}
+
+static void on_message(void *user, const ProtobufCMessage *raw)
+{
+    parley_subscription *subscription = user;
+    const Parley__V1__SubscribeResponse *response = (const Parley__V1__SubscribeResponse *)raw;
+    backoff_reset(&subscription->backoff);
+    if (subscription->is_cancelled) {
+        return;
+    }
+    switch (response->kind_case) {
+    case PARLEY__V1__SUBSCRIBE_RESPONSE__KIND_EVENT:
+        take_event(subscription, response->event);
+        break;
+    case PARLEY__V1__SUBSCRIBE_RESPONSE__KIND_CAUGHT_UP:
+        take_caught_up(subscription, response->caught_up);
+        break;
+    case PARLEY__V1__SUBSCRIBE_RESPONSE__KIND_TRUNCATED:
+        take_truncated(subscription, response->truncated);
+        break;
+    case PARLEY__V1__SUBSCRIBE_RESPONSE__KIND_REMOVED:
+        take_removed(subscription, response->removed);
+        break;
+    default:
+        break; /* of a newer server */
+    }
+}
+
+static bool can_mend(const parley_error *error)
+{
+    switch (parley_error_code(error)) {
+    case PARLEY_INVALID_ARGUMENT:
+    case PARLEY_NOT_FOUND:
+    case PARLEY_PERMISSION_DENIED:
+    case PARLEY_FAILED_PRECONDITION:
+    case PARLEY_UNIMPLEMENTED:
+    case PARLEY_UNAUTHENTICATED:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static void wait_and_retry(parley_subscription *subscription, const parley_error *error)
+{
+    int64_t wait = backoff_next(&subscription->backoff, parley_error_retry_after_ms(error));
+    if (pl_timer_start(subscription->client->loop, &subscription->retry, wait) != 0) {
+        parley_error *failure = sdk_error(PARLEY_RESOURCE_EXHAUSTED, "out of memory");
+        end(subscription, failure);
+        parley_error_free(failure);
+    }
+}
+
+static void on_call_done(void *user, const parley_error *error, const parley_metadata *trailers)
+{
+    parley_subscription *subscription = user;
+    (void)trailers;
+    subscription->call = NULL;
+    subscription->client->open_calls--;
+    if (subscription->is_cancelled) {
+        end(subscription, NULL);
+        return;
+    }
+    if (!can_mend(error)) {
+        end(subscription, error);
+        return;
+    }
+    if (subscription->events.on_interrupted != NULL) {
+        subscription->events.on_interrupted(subscription->user, error);
+    }
+    wait_and_retry(subscription, error);
+}
+
+static const parley_call_events call_events = {
+    .on_message = on_message,
+    .on_done = on_call_done,
+};
+
+/* ---- asking ---- */
+
+static void on_retry(struct pl_loop *loop, struct pl_timer *timer)
+{
+    (void)loop;
+    subscribe(PL_CONTAINER_OF(timer, parley_subscription, retry));
+}
+
+static void fill_cursors(const parley_subscription *subscription, Parley__V1__Cursor *cursors,
+                         Parley__V1__SubscribeRequest *request)
+{
+    size_t iterator = 0;
+    for (struct place *place = pl_map_next(subscription->places, &iterator, NULL, NULL);
+         place != NULL; place = pl_map_next(subscription->places, &iterator, NULL, NULL)) {
+        if (place->is_removed) {
+            continue;
+        }
+        Parley__V1__Cursor *cursor = &cursors[request->n_cursors];
+        parley__v1__cursor__init(cursor);
+        cursor->conversation_id = place->conversation_id;
+        cursor->after_seq = place->seq;
+        request->cursors[request->n_cursors++] = cursor;
+    }
+}
+
+static void subscribe(parley_subscription *subscription)
+{
+    Parley__V1__SubscribeRequest request = PARLEY__V1__SUBSCRIBE_REQUEST__INIT;
+    parley_call_options options = {.size = sizeof(options), .wait_for_ready = true};
+    size_t count = pl_map_count(subscription->places);
+    Parley__V1__Cursor *cursors = pl_calloc(count, sizeof(*cursors));
+    request.cursors = pl_calloc(count, sizeof(*request.cursors));
+    request.all_conversations = subscription->follows_all;
+    if (cursors != NULL && request.cursors != NULL) {
+        fill_cursors(subscription, cursors, &request);
+        subscription->call =
+            parley_call_start(subscription->client->channel,
+                              &parley_v1_ChatService_methods[parley_v1_ChatService_M_Subscribe],
+                              &options, &request.base, &call_events, subscription);
+    }
+    pl_free(cursors);
+    pl_free(request.cursors);
+    if (subscription->call == NULL) {
+        wait_and_retry(subscription, NULL);
+        return;
+    }
+    subscription->client->open_calls++;
+}
+
+static void deliver_start(struct pl_loop *loop, struct pl_mail *mail)
+{
+    parley_subscription *subscription = PL_CONTAINER_OF(mail, parley_subscription, mail);
+    (void)loop;
+    pl_list_push(&subscription->client->subscriptions, &subscription->node);
+    if (subscription->is_cancelled || subscription->client->is_closing) {
+        end(subscription, NULL);
+        return;
+    }
+    subscribe(subscription);
+}
+
+parley_error *parley_client_subscribe(parley_client *client, const parley_cursor *cursors,
+                                      size_t cursor_count, bool all,
+                                      const parley_subscription_events *events, void *user,
+                                      parley_subscription **subscription)
+{
+    *subscription = NULL;
+    if (cursor_count == 0 && !all) {
+        return sdk_error(PARLEY_INVALID_ARGUMENT, "a subscription needs a conversation, or all");
+    }
+    parley_subscription *made = pl_calloc(1, sizeof(*made));
+    struct pl_map *places = pl_map_new();
+    if (made == NULL || places == NULL) {
+        pl_free(made);
+        pl_map_free(places, NULL);
+        return sdk_error(PARLEY_RESOURCE_EXHAUSTED, "out of memory");
+    }
+    made->places = places;
+    for (size_t i = 0; i < cursor_count; i++) {
+        if (want_place(made, cursors[i].conversation_id, cursors[i].after_seq) == NULL) {
+            free_subscription(made);
+            return sdk_error(PARLEY_INVALID_ARGUMENT,
+                             "conversation_id: 1 to 64 bytes of [A-Za-z0-9._~:-]");
+        }
+    }
+    made->client = client;
+    made->events = *events;
+    made->user = user;
+    made->follows_all = all;
+    made->retry.fire = on_retry;
+    made->backoff.initial_ms = client->options.retry_initial_ms;
+    made->backoff.max_ms = client->options.retry_max_ms;
+    made->mail.deliver = deliver_start;
+    *subscription = made;
+    pl_loop_post(client->loop, &made->mail);
+    return NULL;
+}
+
+/* ---- cancelling ---- */
+
+static void cancel(parley_subscription *subscription)
+{
+    if (subscription->is_cancelled) {
+        return;
+    }
+    subscription->is_cancelled = true;
+    if (subscription->call != NULL) {
+        parley_call_cancel(subscription->call);
+    } else {
+        end(subscription, NULL);
+    }
+}
+
+struct cancellation {
+    struct pl_mail mail;
+    parley_client *client;
+    parley_subscription *subscription;
+};
+
+/* The subscription may have ended by itself meanwhile: look for it first. */
+static void deliver_cancel(struct pl_loop *loop, struct pl_mail *mail)
+{
+    struct cancellation *cancellation = PL_CONTAINER_OF(mail, struct cancellation, mail);
+    (void)loop;
+    PL_LIST_FOREACH (node, &cancellation->client->subscriptions) {
+        if (PL_LIST_ENTRY(node, parley_subscription, node) == cancellation->subscription) {
+            cancel(cancellation->subscription);
+            break;
+        }
+    }
+    pl_free(cancellation);
+}
+
+void parley_subscription_cancel(parley_subscription *subscription)
+{
+    struct cancellation *cancellation = pl_calloc(1, sizeof(*cancellation));
+    if (cancellation == NULL) {
+        return;
+    }
+    cancellation->mail.deliver = deliver_cancel;
+    cancellation->client = subscription->client;
+    cancellation->subscription = subscription;
+    pl_loop_post(subscription->client->loop, &cancellation->mail);
+}
+
+void subscriptions_close(parley_client *client)
+{
+    PL_LIST_FOREACH_SAFE (node, following, &client->subscriptions) {
+        cancel(PL_LIST_ENTRY(node, parley_subscription, node));
+    }
+}
