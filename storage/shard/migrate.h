@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_SHARD_MIGRATE_H
+#define PARLEY_SHARD_MIGRATE_H
+
+/* Brings the schema of one database to what this build knows: numbered SQL texts, each applied
+ * once, in order, and recorded with its checksum. Knows no database: the engine lends it three
+ * functions. */
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SHARD_CHECKSUM_LEN 64 /* SHA-256, hexadecimal */
+
+struct shard_migration {
+    unsigned number;      /* 1, 2, 3 ... without holes */
+    const char *name;     /* "0001_what" */
+    const char *checksum; /* of the text, made when parley was built */
+    const char *sql;
+};
+
+/* What a database says has been applied to it. */
+struct shard_applied {
+    unsigned number;
+    char checksum[SHARD_CHECKSUM_LEN + 1];
+};
+
+struct shard_migrator {
+    void *context;
+    /* The records in order of number: at most `max` into `out`; *count is how many there are. */
+    enum parley_code (*list)(void *context, struct shard_applied *out, size_t max, size_t *count,
+                             struct pl_error *err);
+    /* Run one migration and record it, both or nothing. If another process has recorded it
+     * meanwhile: nothing, and PARLEY_OK. */
+    enum parley_code (*apply)(void *context, const struct shard_migration *migration,
+                              struct pl_error *err);
+    /* A line of progress; may be NULL. */
+    void (*report)(void *context, const char *line);
+};
+
+/* @param may_apply  false: only check.
+ * @return FAILED_PRECONDITION: the database has migrations that this build does not know, or with
+ *         another text; or some are missing and may not be applied. Nothing is changed then. */
+PL_MUST_CHECK enum parley_code shard_migrate(const struct shard_migrator *migrator,
+                                             const struct shard_migration *migrations, size_t count,
+                                             bool may_apply, struct pl_error *err);
+
+#endif /* PARLEY_SHARD_MIGRATE_H */

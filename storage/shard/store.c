@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The functions of the port: each names its operation and hands the request to the store behind. */
+#include "store/store.h"
+
+static void submit(struct store *store, struct store_request *request, enum store_op op)
+{
+    request->op = op;
+    store->ops->submit(store, request);
+}
+
+void store_append(struct store *store, struct store_append *request)
+{
+    submit(store, &request->request, STORE_OP_APPEND);
+}
+
+void store_create(struct store *store, struct store_create *request)
+{
+    submit(store, &request->request, STORE_OP_CREATE);
+}
+
+void store_change_members(struct store *store, struct store_change_members *request)
+{
+    submit(store, &request->request, STORE_OP_CHANGE_MEMBERS);
+}
+
+void store_read(struct store *store, struct store_read *request)
+{
+    submit(store, &request->request, STORE_OP_READ);
+}
+
+void store_get(struct store *store, struct store_get *request)
+{
+    submit(store, &request->request, STORE_OP_GET);
+}
+
+void store_list_conversations(struct store *store, struct store_list_conversations *request)
+{
+    submit(store, &request->request, STORE_OP_LIST_CONVERSATIONS);
+}
+
+void store_list_members(struct store *store, struct store_list_members *request)
+{
+    submit(store, &request->request, STORE_OP_LIST_MEMBERS);
+}
+
+void store_request_release(struct store_request *request)
+{
+    pl_arena_deinit(&request->arena);
+}
+
+void store_set_listener(struct store *store, const struct store_listener *listener)
+{
+    store->ops->set_listener(store, listener);
+}
+
+void store_close(struct store *store)
+{
+    if (store != NULL) {
+        store->ops->close(store);
+    }
+}
