@@ -5,24 +5,31 @@
 #include "base/text.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #define TEXT_MAX 1024
 
 static pl_log_sink_fn sink_write;
 static void *sink_context;
-static enum pl_log_level sink_lowest = PL_LOG_ERROR;
+static atomic_int sink_lowest = PL_LOG_ERROR;
 
 void pl_log_set_sink(pl_log_sink_fn write, void *sink, enum pl_log_level lowest)
 {
     sink_write = write;
     sink_context = sink;
-    sink_lowest = lowest;
+    pl_log_set_level(lowest);
+}
+
+void pl_log_set_level(enum pl_log_level lowest)
+{
+    atomic_store_explicit(&sink_lowest, (int)lowest, memory_order_relaxed);
 }
 
 bool pl_log_is_enabled(enum pl_log_level level)
 {
-    return sink_write != NULL && level >= sink_lowest;
+    return sink_write != NULL &&
+           (int)level >= atomic_load_explicit(&sink_lowest, memory_order_relaxed);
 }
 
 void pl_log_write(enum pl_log_level level, const char *id, const char *subject, const char *format,

@@ -29,6 +29,8 @@ typedef void (*pl_log_sink_fn)(void *sink, const struct pl_log_record *record);
 
 /* @thread start */
 void pl_log_set_sink(pl_log_sink_fn write, void *sink, enum pl_log_level lowest);
+/* Change the level while threads are running. @thread any */
+void pl_log_set_level(enum pl_log_level lowest);
 bool pl_log_is_enabled(enum pl_log_level level);
 void pl_log_write(enum pl_log_level level, const char *id, const char *subject, const char *format,
                   ...) PL_PRINTF(4, 5);

@@ -12,6 +12,9 @@ struct loops; /* opaque */
 /* @param count  0: one per core. The threads start in loops_start. @thread start */
 PL_MUST_CHECK enum parley_code loops_new(unsigned count, struct loops **loops,
                                          struct pl_error *err);
+/* What the threads are called by ps and perf instead of "loop". @param name  static, at most 11
+ * bytes. @thread start */
+void loops_set_name(struct loops *loops, const char *name);
 unsigned loops_count(const struct loops *loops);
 struct pl_loop *loops_get(const struct loops *loops, unsigned index);
 PL_MUST_CHECK enum parley_code loops_start(struct loops *loops, struct pl_error *err);

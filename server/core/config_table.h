@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_CORE_CONFIG_TABLE_H
+#define PARLEY_CORE_CONFIG_TABLE_H
+
+/* Every setting of parleyd, once. The parsers of file, environment and options, the struct, --help,
+ * the sample file and CONFIG.md are all made from this table; to add a setting, add a line here.
+ *
+ * X(field, KIND, key, default, min, max, unit, flags, sentence)
+ *   KIND    STRING, ADDRESS, BOOL, INT, SIZE, DURATION or ENUM
+ *   key     "section.name" in the file; "PARLEY_SECTION_NAME"; "--section-name"
+ *   default as text, as a user would write it
+ *   min,max INT: numbers, SIZE: bytes, DURATION: milliseconds; others: 0, 0
+ *   unit    what is counted (INT), or the choices of an ENUM with | between them
+ *   flags   CONFIG_RELOAD: SIGHUP takes a new value over; CONFIG_SECRET: masked, and no option of
+ *           the command line, which everybody on the machine can read */
+
+#define CONFIG_KIB (INT64_C(1) << 10)
+#define CONFIG_MIB (INT64_C(1) << 20)
+#define CONFIG_GIB (INT64_C(1) << 30)
+
+#define CONFIG_SECOND INT64_C(1000)
+#define CONFIG_HOUR   (3600 * CONFIG_SECOND)
+
+/* clang-format off */
+#define CONFIG_TABLE(X)                                                                            \
+X(listen, ADDRESS, "listen", "127.0.0.1:7450", 0, 0, "", 0,                                        \
+  "Where gRPC is served: a numeric address with a port (0: any free one), or unix:/path.")         \
+X(admin, ADDRESS, "admin", "127.0.0.1:7451", 0, 0, "", 0,                                          \
+  "Where metrics and probes are served, over plain HTTP.")                                         \
+X(data, STRING, "data", "./parley-data", 0, 0, "", 0,                                              \
+  "Folder of the embedded store and of the key that signs tokens; made if missing.")               \
+X(loops, INT, "loops", "0", 0, 256, "threads", 0,                                                  \
+  "Threads that serve connections; 0: one for each core.")                                         \
+X(insecure, BOOL, "insecure", "false", 0, 0, "", 0,                                                \
+  "Allow addresses beyond this machine without TLS: tokens and messages cross the network "        \
+  "in the clear.")                                                                                 \
+X(tls_cert, STRING, "tls.cert", "", 0, 0, "", CONFIG_RELOAD,                                       \
+  "PEM file with the certificate and its chain; turns TLS on. The file is read again on SIGHUP.")  \
+X(tls_key, STRING, "tls.key", "", 0, 0, "", CONFIG_RELOAD,                                         \
+  "PEM file with the private key of the certificate.")                                             \
+X(tls_client_ca, STRING, "tls.client_ca", "", 0, 0, "", CONFIG_RELOAD,                             \
+  "PEM file with the authorities whose client certificates are required; empty: none are.")        \
+X(auth_key, STRING, "auth.key", "", 0, 0, "", CONFIG_SECRET,                                       \
+  "Key that signs tokens, as 64 hexadecimal digits; empty: the file token.key in auth.key_dir.")   \
+X(auth_key_dir, STRING, "auth.key_dir", "", 0, 0, "", 0,                                           \
+  "Folder with the file token.key; empty: the data folder, where it is made if missing.")          \
+X(auth_cache, INT, "auth.cache", "4096", 1, 1000000, "tokens", 0,                                  \
+  "Verified tokens that each loop remembers.")                                                     \
+X(log_level, ENUM, "log.level", "info", 0, 0, "debug|info|warn|error", CONFIG_RELOAD,              \
+  "The least important records that are written.")                                                 \
+X(log_format, ENUM, "log.format", "text", 0, 0, "text|json", CONFIG_RELOAD,                        \
+  "How records are written to the standard error output, one a line.")                             \
+X(limits_connections, INT, "limits.connections", "10000", 1, 1000000, "connections", 0,            \
+  "Open gRPC connections; more are closed at once.")                                               \
+X(limits_streams, INT, "limits.streams", "1000", 1, 100000, "calls", 0,                            \
+  "Calls in progress on one connection.")                                                          \
+X(limits_message_bytes, SIZE, "limits.message_bytes", "4M", 128 * CONFIG_KIB, 64 * CONFIG_MIB,     \
+  "", 0, "Longest message that a call may receive.")                                               \
+X(limits_stream_queue_bytes, SIZE, "limits.stream_queue_bytes", "256k", 16 * CONFIG_KIB,           \
+  64 * CONFIG_MIB, "", 0,                                                                          \
+  "Bytes that wait for one slow reader before its call is told to stop writing.")                  \
+X(limits_admin_connections, INT, "limits.admin_connections", "64", 1, 10000, "connections", 0,     \
+  "Open connections of the admin address.")                                                        \
+X(connection_keepalive_ms, DURATION, "connection.keepalive_ms", "60s", CONFIG_SECOND,              \
+  24 * CONFIG_HOUR, "", 0, "Silence after which a connection is asked whether it still lives.")    \
+X(connection_keepalive_timeout_ms, DURATION, "connection.keepalive_timeout_ms", "20s",             \
+  100, CONFIG_HOUR, "", 0, "Time to answer that question.")                                        \
+X(connection_idle_ms, DURATION, "connection.idle_ms", "15m", CONFIG_SECOND, 720 * CONFIG_HOUR,     \
+  "", 0, "A connection without calls is closed politely after so long.")                           \
+X(connection_age_ms, DURATION, "connection.age_ms", "0", 0, 720 * CONFIG_HOUR, "", 0,              \
+  "Every connection is closed politely after so long, so that load spreads to new nodes; "         \
+  "0: never.")                                                                                     \
+X(store_shards, INT, "store.shards", "0", 0, 64, "files", 0,                                       \
+  "Files of the embedded store, fixed when the folder is made; 0: what the folder has, or 1.")     \
+X(store_readers, INT, "store.readers", "2", 1, 64, "threads", 0,                                   \
+  "Reading threads of each shard.")                                                                \
+X(store_batch_rows, INT, "store.batch_rows", "4096", 1, 100000, "writes", 0,                       \
+  "Writes that one transaction takes at most.")                                                    \
+X(store_batch_bytes, SIZE, "store.batch_bytes", "8M", 64 * CONFIG_KIB, CONFIG_GIB, "", 0,          \
+  "Message bodies that one transaction takes at most.")                                            \
+X(store_queue_bytes, SIZE, "store.queue_bytes", "64M", CONFIG_MIB, 64 * CONFIG_GIB, "", 0,         \
+  "Requests that wait for one shard; more are answered UNAVAILABLE.")                              \
+X(store_retry_ms, DURATION, "store.retry_ms", "100", 1, CONFIG_HOUR, "", 0,                        \
+  "When a client should come back that found the queue of a shard full.")                          \
+X(store_auto_migrate, BOOL, "store.auto_migrate", "true", 0, 0, "", 0,                             \
+  "Apply missing migrations at start; false: refuse to start until `parleyd migrate` ran.")        \
+X(drain_grace_ms, DURATION, "drain.grace_ms", "10s", 0, CONFIG_HOUR, "", CONFIG_RELOAD,            \
+  "How long calls may go on after SIGTERM before they end with UNAVAILABLE.")
+/* clang-format on */
+
+#endif /* PARLEY_CORE_CONFIG_TABLE_H */
