@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Wires the server. Opened from the bottom up, closed from the top down: whoever can still be
+ * called is freed after those who call it. */
+#include "main/node.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "builtin/health.h"
+#include "builtin/reflection.h"
+#include "call/server.h"
+#include "core/loops.h"
+#include "grpc/grpc.h"
+#include "guard/auth.h"
+#include "main/key.h"
+#include "main/store.h"
+#include "transport/tls.h"
+
+/* After the grace: what the drain itself takes to announce and to send the last statuses. */
+#define DRAIN_EXTRA_MS 5000
+
+struct node {
+    const struct config *config;
+    struct store *store;
+    struct loops *loops;
+    parley_server *server;
+    struct auth *auth;
+    struct health *health;
+    struct reflection *reflection;
+    struct pl_tls *tls;
+    struct grpc_server *grpc;
+};
+
+static enum parley_code open_store(struct node *node, struct pl_error *err)
+{
+    struct store_sqlite_options options = store_options(node->config);
+    enum parley_code code = store_sqlite_open(&options, &node->store, err);
+    return code == PARLEY_OK ? code : pl_error_wrap(err, "store: ");
+}
+
+static enum parley_code add_auth(struct node *node, struct pl_error *err)
+{
+    struct auth_key key;
+    enum parley_code code = key_get(node->config, &key, err);
+    if (code != PARLEY_OK) {
+        return code;
+    }
+    code = auth_new(&key, loops_count(node->loops), (size_t)node->config->auth_cache, &node->auth,
+                    err);
+    if (code != PARLEY_OK) {
+        return code;
+    }
+    struct interceptor interceptor = auth_interceptor(node->auth);
+    return server_add_interceptor(node->server, &interceptor, err);
+}
+
+/* In this order: health and reflection tell of the services that were there before them. */
+static enum parley_code add_services(struct node *node, struct pl_error *err)
+{
+    enum parley_code code = health_new(node->server, node->loops, true, &node->health, err);
+    if (code == PARLEY_OK) {
+        code = reflection_new(node->server, &node->reflection, err);
+    }
+    if (code == PARLEY_OK) {
+        code = server_register_metrics(node->server, err);
+    }
+    return code;
+}
+
+static enum parley_code make_tls(const struct config *config, struct pl_tls **tls,
+                                 struct pl_error *err)
+{
+    if (config->tls_cert[0] == '\0') {
+        *tls = NULL;
+        return PARLEY_OK;
+    }
+    const struct pl_tls_server_options options = {
+        .cert_file = config->tls_cert,
+        .key_file = config->tls_key,
+        .client_ca_file = config->tls_client_ca[0] != '\0' ? config->tls_client_ca : NULL,
+    };
+    return pl_tls_server_new(&options, tls, err);
+}
+
+static enum parley_code listen_grpc(struct node *node, struct pl_error *err)
+{
+    const struct config *config = node->config;
+    enum parley_code code = make_tls(config, &node->tls, err);
+    if (code != PARLEY_OK) {
+        return code;
+    }
+    const struct grpc_server_options options = {
+        .address = config->listen,
+        .tls = node->tls,
+        .connections_max = (unsigned)config->limits_connections,
+        .limits = {.streams_max = (uint32_t)config->limits_streams,
+                   .message_bytes_max = (uint32_t)config->limits_message_bytes,
+                   .write_high_water = (uint32_t)config->limits_stream_queue_bytes},
+        .keepalive_ms = config->connection_keepalive_ms,
+        .keepalive_timeout_ms = config->connection_keepalive_timeout_ms,
+        .idle_ms = config->connection_idle_ms,
+        .age_ms = config->connection_age_ms,
+    };
+    grpc_server_register_metrics();
+    return grpc_server_start(node->loops, node->server, &options, &node->grpc, err);
+}
+
+enum parley_code node_open(const struct config *config, struct node **out, struct pl_error *err)
+{
+    struct node *node = pl_xcalloc(1, sizeof(*node));
+    node->config = config;
+    enum parley_code code = open_store(node, err);
+    if (code == PARLEY_OK) {
+        code = loops_new((unsigned)config->loops, &node->loops, err);
+    }
+    if (code == PARLEY_OK) {
+        code = server_new(&node->server, err);
+    }
+    if (code == PARLEY_OK) {
+        code = add_auth(node, err);
+    }
+    if (code == PARLEY_OK) {
+        code = add_services(node, err);
+    }
+    if (code == PARLEY_OK) {
+        code = loops_start(node->loops, err);
+    }
+    if (code == PARLEY_OK) {
+        code = listen_grpc(node, err);
+    }
+    if (code != PARLEY_OK) {
+        node_close(node);
+        return code;
+    }
+    *out = node;
+    return PARLEY_OK;
+}
+
+const char *node_address(const struct node *node)
+{
+    return grpc_server_address(node->grpc);
+}
+
+enum parley_code node_reload_tls(struct node *node, const struct config *config,
+                                 struct pl_error *err)
+{
+    struct pl_tls *tls = NULL;
+    if ((config->tls_cert[0] != '\0') != (node->tls != NULL)) {
+        return pl_fail(err, PARLEY_FAILED_PRECONDITION,
+                       "TLS cannot be turned on or off without a restart");
+    }
+    enum parley_code code = make_tls(config, &tls, err);
+    if (code != PARLEY_OK || tls == NULL) {
+        return code;
+    }
+    grpc_server_set_tls(node->grpc, tls);
+    pl_tls_unref(node->tls);
+    node->tls = tls;
+    return PARLEY_OK;
+}
+
+void node_drain(struct node *node, int64_t grace_ms)
+{
+    health_drain(node->health);
+    grpc_server_drain(node->grpc, grace_ms);
+    (void)grpc_server_wait(node->grpc, grace_ms + DRAIN_EXTRA_MS);
+}
+
+void node_close(struct node *node)
+{
+    if (node == NULL) {
+        return;
+    }
+    if (node->grpc != NULL) {
+        grpc_server_stop(node->grpc);
+    }
+    /* What the store completes comes back to the loops by mail, so they outlive it. */
+    store_close(node->store);
+    if (node->loops != NULL) {
+        loops_stop(node->loops);
+    }
+    grpc_server_free(node->grpc);
+    reflection_free(node->reflection);
+    health_free(node->health);
+    server_free(node->server);
+    auth_free(node->auth);
+    pl_tls_unref(node->tls);
+    loops_free(node->loops);
+    pl_free(node);
+}
