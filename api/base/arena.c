@@ -18,13 +18,19 @@ struct pl_arena_block {
     size_t size;
 };
 
+/* Where an arena without a block stands: zero bytes from here are still not NULL, since NULL means
+ * that memory is gone. */
+static char no_room[ALIGNMENT];
+
 static void rewind_to_inline(struct pl_arena *arena)
 {
     uintptr_t start =
         ((uintptr_t)arena->inline_block + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
     uintptr_t end = (uintptr_t)arena->inline_block + arena->inline_bytes;
-    arena->next = (char *)arena->inline_block + (start - (uintptr_t)arena->inline_block);
-    arena->end = start < end ? (char *)arena->inline_block + arena->inline_bytes : arena->next;
+    bool has_room = arena->inline_block != NULL && start < end;
+    arena->next =
+        has_room ? (char *)arena->inline_block + (start - (uintptr_t)arena->inline_block) : no_room;
+    arena->end = has_room ? (char *)arena->inline_block + arena->inline_bytes : no_room;
     arena->used_bytes = 0;
 }
 
@@ -109,9 +115,11 @@ void *pl_arena_calloc(struct pl_arena *arena, size_t size)
 
 char *pl_arena_strndup(struct pl_arena *arena, const char *text, size_t len)
 {
-    char *copy = pl_arena_alloc(arena, len + 1);
+    char *copy = len == SIZE_MAX ? NULL : pl_arena_alloc(arena, len + 1);
     if (copy != NULL) {
-        memcpy(copy, text, len);
+        if (len > 0) {
+            memcpy(copy, text, len);
+        }
         copy[len] = '\0';
     }
     return copy;

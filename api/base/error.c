@@ -26,11 +26,13 @@ enum parley_code pl_fail_at(struct pl_error *err, enum parley_code code, const c
     if (err == NULL) {
         return code;
     }
+    char text[sizeof(err->text)]; /* an argument may be a text of *err itself */
     va_list args;
-    record(err, code, file, line);
     va_start(args, format);
-    (void)pl_text_vformat(err->text, sizeof(err->text), format, args);
+    (void)pl_text_vformat(text, sizeof(text), format, args);
     va_end(args);
+    record(err, code, file, line);
+    memcpy(err->text, text, sizeof(text));
     return code;
 }
 
@@ -40,12 +42,16 @@ enum parley_code pl_fail_field_at(struct pl_error *err, const char *field, const
     if (err == NULL) {
         return PARLEY_INVALID_ARGUMENT;
     }
+    char name[sizeof(err->field)];
+    char text[sizeof(err->text)];
     va_list args;
-    record(err, PARLEY_INVALID_ARGUMENT, file, line);
-    (void)pl_text_format(err->field, sizeof(err->field), "%s", field);
+    (void)pl_text_format(name, sizeof(name), "%s", field);
     va_start(args, format);
-    (void)pl_text_vformat(err->text, sizeof(err->text), format, args);
+    (void)pl_text_vformat(text, sizeof(text), format, args);
     va_end(args);
+    record(err, PARLEY_INVALID_ARGUMENT, file, line);
+    memcpy(err->field, name, sizeof(name));
+    memcpy(err->text, text, sizeof(text));
     return PARLEY_INVALID_ARGUMENT;
 }
 
@@ -55,18 +61,18 @@ enum parley_code pl_fail_errno_at(struct pl_error *err, enum parley_code code, i
     if (err == NULL) {
         return code;
     }
-    va_list args;
-    record(err, code, file, line);
-    err->sys_errno = sys_errno;
-    va_start(args, format);
-    (void)pl_text_vformat(err->text, sizeof(err->text), format, args);
-    va_end(args);
-    size_t used = strlen(err->text);
+    char text[sizeof(err->text)];
     char reason[96] = "";
+    va_list args;
+    va_start(args, format);
+    (void)pl_text_vformat(text, sizeof(text), format, args);
+    va_end(args);
     if (strerror_r(sys_errno, reason, sizeof(reason)) != 0) {
         (void)pl_text_format(reason, sizeof(reason), "errno %d", sys_errno);
     }
-    (void)pl_text_format(err->text + used, sizeof(err->text) - used, ": %s", reason);
+    record(err, code, file, line);
+    err->sys_errno = sys_errno;
+    (void)pl_text_format(err->text, sizeof(err->text), "%s: %s", text, reason);
     return code;
 }
 

@@ -38,8 +38,13 @@ static inline void sip_round(uint64_t v[4])
 uint64_t pl_hash_keyed(const void *data, size_t len)
 {
     (void)pthread_once(&key_once, make_key);
-    uint64_t v[4] = {hash_key[0] ^ 0x736f6d6570736575U, hash_key[1] ^ 0x646f72616e646f6dU,
-                     hash_key[0] ^ 0x6c7967656e657261U, hash_key[1] ^ 0x7465646279746573U};
+    return pl_hash_siphash(hash_key, data, len);
+}
+
+uint64_t pl_hash_siphash(const uint64_t key[2], const void *data, size_t len)
+{
+    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575U, key[1] ^ 0x646f72616e646f6dU,
+                     key[0] ^ 0x6c7967656e657261U, key[1] ^ 0x7465646279746573U};
     const uint8_t *bytes = data;
     size_t left = len;
     uint64_t word = 0;

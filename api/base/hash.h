@@ -11,6 +11,9 @@
  * memory whose keys a peer chooses. Differs from run to run. */
 uint64_t pl_hash_keyed(const void *data, size_t len);
 
+/* The same with a key of the caller's. */
+uint64_t pl_hash_siphash(const uint64_t key[2], const void *data, size_t len);
+
 /* FNV-1a, 64 bits, finished by a mixing step: stable for ever and on every machine, since where a
  * conversation is stored depends on it. Never change it. */
 uint64_t pl_hash_stable(const void *data, size_t len);

@@ -20,7 +20,7 @@ void pl_id_make(char *out);
 
 /* Random bytes from the kernel (getrandom); aborts only if the kernel has none to give. */
 void pl_random_bytes(void *out, size_t len);
-/* Uniform in [0, bound). */
+/* Uniform in [0, bound); bound is at least 1. */
 uint64_t pl_random_below(uint64_t bound);
 
 #endif /* PARLEY_BASE_ID_H */

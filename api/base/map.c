@@ -64,7 +64,7 @@ static struct entry **locate(const struct pl_map *map, uint64_t hash, const void
 {
     struct entry **place = &map->slots[hash & (map->slot_count - 1)];
     while (*place != NULL && ((*place)->hash != hash || (*place)->key_len != key_len ||
-                              memcmp((*place)->key, key, key_len) != 0)) {
+                              (key_len > 0 && memcmp((*place)->key, key, key_len) != 0))) {
         place = &(*place)->next;
     }
     return place;
@@ -108,7 +108,7 @@ int pl_map_put(struct pl_map *map, const void *key, size_t key_len, void *value,
         entry->value = value;
         return 0;
     }
-    entry = pl_malloc(sizeof(*entry) + key_len);
+    entry = key_len > SIZE_MAX / 2 ? NULL : pl_malloc(sizeof(*entry) + key_len);
     if (entry == NULL) {
         return -1;
     }
@@ -118,7 +118,9 @@ int pl_map_put(struct pl_map *map, const void *key, size_t key_len, void *value,
     entry->hash = hash;
     entry->value = value;
     entry->key_len = key_len;
-    memcpy(entry->key, key, key_len);
+    if (key_len > 0) {
+        memcpy(entry->key, key, key_len);
+    }
     struct entry **slot = &map->slots[hash & (map->slot_count - 1)];
     entry->next = *slot;
     *slot = entry;

@@ -16,9 +16,10 @@ PL_MUST_CHECK struct pl_map *pl_map_new(void);
 /* @param free_value  called for each value left; may be NULL. */
 void pl_map_free(struct pl_map *map, void (*free_value)(void *value));
 
+/* The value, or NULL: not there. */
 void *pl_map_find(const struct pl_map *map, const void *key, size_t key_len);
-/* Insert or replace. @param old  if not NULL: the value replaced, or NULL. Returns 0, or -1: no
- * memory. */
+/* Insert or replace; the value must not be NULL, which means "not there". @param old  if not NULL:
+ * the value replaced, or NULL. Returns 0, or -1: no memory. */
 PL_MUST_CHECK int pl_map_put(struct pl_map *map, const void *key, size_t key_len, void *value,
                              void **old);
 /* Remove and return the value, or NULL: not there. */

@@ -2,6 +2,7 @@
 /* The door to the heap; see mem.h. @thread any */
 #include "base/mem.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,9 +37,11 @@ void pl_free(void *memory)
 
 char *pl_strndup(const char *text, size_t len)
 {
-    char *copy = pl_malloc(len + 1);
+    char *copy = len == SIZE_MAX ? NULL : pl_malloc(len + 1);
     if (copy != NULL) {
-        memcpy(copy, text, len);
+        if (len > 0) {
+            memcpy(copy, text, len);
+        }
         copy[len] = '\0';
     }
     return copy;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Metrics; see metric.h. The list is written at start and read by whoever scrapes. */
+/* Metrics; see metric.h. The list only grows, so that whoever scrapes walks it without the lock; a
+ * visitor may therefore register too. */
 #include "base/metric.h"
 
 #include "base/attr.h"
@@ -28,7 +29,7 @@ void pl_metric_register(struct pl_metric *metrics, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (!is_registered(&metrics[i])) {
             metrics[i].next = NULL;
-            *last = &metrics[i];
+            __atomic_store_n(last, &metrics[i], __ATOMIC_RELEASE);
             last = &metrics[i].next;
         }
     }
@@ -48,6 +49,7 @@ void pl_metric_set(struct pl_metric *metric, int64_t value)
 void pl_metric_observe_us(struct pl_metric *metric, int64_t microseconds)
 {
     size_t bucket = 0;
+    microseconds = microseconds < 0 ? 0 : microseconds;
     int64_t bound = BUCKET_FIRST_US;
     while (bucket < PL_METRIC_BUCKETS - 1 && microseconds > bound) {
         bound *= 2;
@@ -59,8 +61,8 @@ void pl_metric_observe_us(struct pl_metric *metric, int64_t microseconds)
 
 void pl_metric_each(void (*visit)(void *context, const struct pl_metric *snapshot), void *context)
 {
-    (void)pthread_mutex_lock(&list_mutex);
-    for (struct pl_metric *metric = first; metric != NULL; metric = metric->next) {
+    struct pl_metric *metric = __atomic_load_n(&first, __ATOMIC_ACQUIRE);
+    for (; metric != NULL; metric = __atomic_load_n(&metric->next, __ATOMIC_ACQUIRE)) {
         struct pl_metric snapshot = {
             .name = metric->name,
             .labels = metric->labels,
@@ -73,5 +75,4 @@ void pl_metric_each(void (*visit)(void *context, const struct pl_metric *snapsho
         }
         visit(context, &snapshot);
     }
-    (void)pthread_mutex_unlock(&list_mutex);
 }

@@ -73,6 +73,9 @@ size_t pl_text_utf8_prefix(const char *text, size_t len, size_t max)
 
 bool pl_text_vformat(char *out, size_t size, const char *format, va_list args)
 {
+    if (size == 0) {
+        return false;
+    }
     int wanted = vsnprintf(out, size, format, args);
     if (wanted < 0) {
         out[0] = '\0';
