@@ -144,7 +144,7 @@ void pl_response_headers_end(struct pl_stream *stream, bool is_last_block)
     if (!is_http_ok(stream)) {
         /* Some proxy's page: not for the framer. The status comes at the end. */
         pl_stream_drop_input(stream);
-    } else if (stream->is_user_open && session->events->on_headers != NULL) {
+    } else if (stream->is_user_open && !stream->has_status && session->events->on_headers != NULL) {
         session->events->on_headers(session->owner, stream);
     }
 }

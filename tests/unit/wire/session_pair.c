@@ -157,7 +157,8 @@ static bool open_side(struct pair *pair, struct pair_side *side, bool is_server,
     return pl_session_new(pair->wire, &options, &side->session, NULL) == PARLEY_OK;
 }
 
-struct pair *pair_new(const struct pl_session_limits *client, const struct pl_session_limits *server)
+struct pair *pair_new(const struct pl_session_limits *client,
+                      const struct pl_session_limits *server)
 {
     struct pair *pair = need(calloc(1, sizeof(*pair)));
     pair->gather = need(malloc(sizeof(*pair->gather)));

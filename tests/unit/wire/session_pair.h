@@ -2,8 +2,8 @@
 #ifndef PARLEY_TEST_SESSION_PAIR_H
 #define PARLEY_TEST_SESSION_PAIR_H
 
-/* Two sessions, client and server, joined by memory. Every event is written down; hooks may react to
- * it. Bytes are carried by pair_pump, whole or in pieces of any size. */
+/* Two sessions, client and server, joined by memory. Every event is written down; hooks may react
+ * to it. Bytes are carried by pair_pump, whole or in pieces of any size. */
 
 #include "wire/session.h"
 
@@ -55,8 +55,8 @@ struct pair_side {
     int count;
     int readies;
     int goaways;
-    int wants_writes;     /* since the last gather */
-    bool is_failed;       /* receive failed */
+    int wants_writes;      /* since the last gather */
+    bool is_failed;        /* receive failed */
     enum parley_code code; /* ... with this */
 };
 
@@ -72,7 +72,8 @@ struct pair {
 };
 
 /* @param limits  of both sides; NULL: defaults. */
-struct pair *pair_new(const struct pl_session_limits *client, const struct pl_session_limits *server);
+struct pair *pair_new(const struct pl_session_limits *client,
+                      const struct pl_session_limits *server);
 void pair_free(struct pair *pair);
 /* Carry bytes until both sides are quiet. */
 void pair_pump(struct pair *pair);

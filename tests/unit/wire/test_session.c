@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls between our client and our server session: the four shapes, ends of all kinds, and that every
- * event comes exactly as often as session.h says. */
+/* Calls between our client and our server session: the four shapes, ends of all kinds, and that
+ * every event comes exactly as often as session.h says. */
 #include "session_pair.h"
 
 #include <setjmp.h>
