@@ -108,11 +108,10 @@ static const struct sdk_call_events unary_events = {
     .on_done = on_unary_done,
 };
 
-/* What is started: a template for its state, and a context to copy (bytes 0: none, user is used).
- */
+/* What is started; context_bytes 0: the callbacks get to.user, else a copy of the context. */
 struct start {
     const struct sdk_call_events *events;
-    struct typed template;
+    struct callbacks to;
     const void *context;
     size_t context_bytes;
 };
