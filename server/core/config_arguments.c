@@ -50,6 +50,17 @@ static enum parley_code fail_unknown(const struct arguments *arguments, const ch
     char name[CONFIG_NAME_MAX];
     const char *start = argument + strspn(argument, "-");
     (void)pl_text_format(name, sizeof(name), "%.*s", (int)strcspn(start, "="), start);
+    for (size_t i = 0; arguments->draft != NULL && i < CONFIG_COUNT; i++) {
+        char secret[CONFIG_NAME_MAX];
+        config_option_name(config_entries[i].key, secret);
+        if ((config_entries[i].flags & CONFIG_SECRET) != 0 && strcmp(secret, name) == 0) {
+            config_environment_name(config_entries[i].key, name);
+            return pl_fail(err, PARLEY_INVALID_ARGUMENT,
+                           "%s is a secret, and options can be read by everybody on this machine: "
+                           "give it in the file or in %s",
+                           config_entries[i].key, name);
+        }
+    }
     const char *nearest = "help";
     size_t best = SIZE_MAX;
     for (const struct option *option = arguments->options; option->name != NULL; option++) {

@@ -60,6 +60,10 @@ static char *read_line(char *out, int size, void *stream)
         reading->code = pl_fail(reading->err, PARLEY_INVALID_ARGUMENT, "%s: a NUL byte", where);
         return NULL;
     }
+    if (start[0] == '#' || start[0] == ';') {
+        start = "\n"; /* a comment may be as long as it likes */
+        start_len = 1;
+    }
     if (start_len + 1 >= (size_t)size) {
         reading->code = pl_fail(reading->err, PARLEY_INVALID_ARGUMENT,
                                 "%s: the line is longer than %d bytes", where, size - 2);
@@ -119,7 +123,8 @@ enum parley_code config_read_file(struct config_draft *draft, const char *path,
         return pl_fail_errno(err, PARLEY_INVALID_ARGUMENT, errno, "cannot open %.120s", path);
     }
     int bad_line = ini_parse_stream(read_line, &reading, on_value, &reading);
-    if (reading.code == PARLEY_OK && bad_line != 0) {
+    /* A line that is no syntax is the cause of what fails below it. */
+    if (bad_line != 0 && (reading.code == PARLEY_OK || bad_line < reading.line_number)) {
         reading.code = pl_fail(err, PARLEY_INVALID_ARGUMENT,
                                "%.120s:%d: neither [section] nor key = value", path, bad_line);
     }

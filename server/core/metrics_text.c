@@ -50,10 +50,11 @@ static void put_family(struct output *out, const char *name, const char *help, c
     }
 }
 
-static void put_sample(struct output *out, const char *name, const char *labels, double value)
+/* Doubles hold whole numbers up to 2^53; counters may be larger. */
+static void put_count(struct output *out, const char *name, const char *labels, int64_t value)
 {
     bool has_labels = labels != NULL && labels[0] != '\0';
-    put(out, "%s%s%s%s %.15g\n", name, has_labels ? "{" : "", has_labels ? labels : "",
+    put(out, "%s%s%s%s %" PRId64 "\n", name, has_labels ? "{" : "", has_labels ? labels : "",
         has_labels ? "}" : "", value);
 }
 
@@ -89,7 +90,7 @@ static void put_metric(void *context, const struct pl_metric *metric)
     if (metric->kind == PL_METRIC_HISTOGRAM) {
         put_histogram(out, metric);
     } else {
-        put_sample(out, metric->name, metric->labels, (double)metric->value);
+        put_count(out, metric->name, metric->labels, metric->value);
     }
 }
 
@@ -99,7 +100,7 @@ static void put_one(struct output *out, const char *name, const char *type, cons
                     double value)
 {
     put_family(out, name, help, type);
-    put_sample(out, name, NULL, value);
+    put(out, "%s %.15g\n", name, value);
 }
 
 static void put_memory(struct output *out)
@@ -152,7 +153,7 @@ static void put_process(struct output *out)
     put_memory(out);
     put_descriptors(out);
     put_family(out, "parley_build_info", "The build that is running; always 1.", "gauge");
-    put_sample(out, "parley_build_info", "version=\"" PARLEY_VERSION "\"", 1);
+    put_count(out, "parley_build_info", "version=\"" PARLEY_VERSION "\"", 1);
 }
 
 void metrics_text_start(void)
