@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One connection of a port: from accept to close, and what is done about silent, idle and old ones
+ * (reference K3 to K5). Thread: the port's loop. */
+#include "grpc/grpc_impl.h"
+
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <unistd.h>
+
+#define H2_NO_ERROR 0
+
+static void on_close(void *owner, struct pl_conn *conn, const struct pl_error *cause)
+{
+    struct grpc_link *link = owner;
+    struct grpc_port *port = link->port;
+    if (cause->code != PARLEY_OK) {
+        pl_log_debug("GRPC_CONNECTION_LOST", pl_conn_peer(conn), "%s", cause->text);
+    }
+    pl_list_remove(&link->node);
+    port->link_count--;
+    atomic_fetch_sub(&port->grpc->link_count, 1);
+    pl_metric_add(&grpc_metrics[GRPC_METRIC_OPEN], -1);
+    pl_free(link);
+    grpc_port_check_empty(port);
+}
+
+static const struct pl_conn_events conn_events = {.on_close = on_close};
+
+/* A tenth earlier or later, so that connections which were opened together do not end together. */
+static int64_t age_due(const struct grpc_port *port)
+{
+    int64_t age_ms = port->grpc->options.age_ms;
+    if (age_ms <= 0) {
+        return INT64_MAX;
+    }
+    int64_t spread = (int64_t)pl_random_below((uint64_t)age_ms / 5 + 1);
+    return pl_loop_now_ms(port->loop) + age_ms - age_ms / 10 + spread;
+}
+
+static bool reserve(struct grpc_port *port)
+{
+    struct grpc_server *grpc = port->grpc;
+    if (atomic_fetch_add(&grpc->link_count, 1) < grpc->options.connections_max) {
+        return true;
+    }
+    atomic_fetch_sub(&grpc->link_count, 1);
+    pl_metric_add(&grpc_metrics[GRPC_METRIC_REFUSED], 1);
+    if (!port->is_full_logged) {
+        port->is_full_logged = true; /* until the next sweep */
+        pl_log_warn("GRPC_CONNECTIONS_FULL", grpc->address,
+                    "connection refused: %u are open, the limit", grpc->options.connections_max);
+    }
+    return false;
+}
+
+static struct grpc_link *new_link(struct grpc_port *port)
+{
+    struct grpc_link *link = pl_calloc(1, sizeof(*link));
+    if (link != NULL) {
+        link->port = port;
+        link->received_ms = pl_loop_now_ms(port->loop);
+        link->busy_ms = link->received_ms;
+        link->age_due_ms = age_due(port);
+    }
+    return link;
+}
+
+void grpc_on_accept(void *owner, int fd)
+{
+    struct grpc_port *port = owner;
+    if (!reserve(port)) {
+        (void)close(fd);
+        return;
+    }
+    struct grpc_link *link = new_link(port);
+    if (link == NULL) {
+        (void)close(fd);
+        atomic_fetch_sub(&port->grpc->link_count, 1);
+        return;
+    }
+    struct pl_conn_options options = {
+        .session = {.is_server = true,
+                    .limits = port->grpc->options.limits,
+                    .events = &grpc_session_events,
+                    .owner = link},
+        .events = &conn_events,
+        .owner = link,
+        .tls = port->tls,
+    };
+    struct pl_error err = PL_ERROR_INIT;
+    if (pl_conn_accept(port->io, fd, &options, &link->conn, &err) != PARLEY_OK) {
+        pl_log_warn("GRPC_ACCEPT_FAILED", port->grpc->address, "%s", err.text);
+        atomic_fetch_sub(&port->grpc->link_count, 1);
+        pl_free(link);
+        return;
+    }
+    pl_list_push(&port->links, &link->node);
+    port->link_count++;
+    pl_metric_add(&grpc_metrics[GRPC_METRIC_OPEN], 1);
+    pl_metric_add(&grpc_metrics[GRPC_METRIC_ACCEPTED], 1);
+}
+
+void grpc_link_announce(struct grpc_link *link)
+{
+    if (link->phase == GRPC_OPEN) {
+        link->phase = GRPC_ANNOUNCED;
+        pl_session_announce_shutdown(pl_conn_session(link->conn));
+    }
+}
+
+void grpc_link_leave(struct grpc_link *link, const char *why)
+{
+    if (link->phase < GRPC_LEAVING) {
+        link->phase = GRPC_LEAVING;
+        pl_session_goaway(pl_conn_session(link->conn), H2_NO_ERROR, why);
+        pl_conn_close_when_over(link->conn);
+    }
+}
+
+/* Any byte is a sign of life; after silence a ping asks for one. @return false: it is dead. */
+static bool keep_alive(struct grpc_link *link, int64_t now_ms)
+{
+    const struct grpc_server_options *options = &link->port->grpc->options;
+    struct pl_session *session = pl_conn_session(link->conn);
+    uint64_t received = pl_session_received_bytes(session);
+    if (received != link->received_bytes) {
+        link->received_bytes = received;
+        link->received_ms = now_ms;
+        link->is_pinged = false;
+        return true;
+    }
+    int64_t silent_ms = now_ms - link->received_ms;
+    if (!link->is_pinged && silent_ms >= options->keepalive_ms) {
+        link->is_pinged = pl_session_ping(session) == 0;
+    } else if (link->is_pinged &&
+               silent_ms >= options->keepalive_ms + options->keepalive_timeout_ms) {
+        struct pl_error cause = PL_ERROR_INIT;
+        (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "no answer to a keepalive ping");
+        pl_conn_close(link->conn, &cause);
+        return false;
+    }
+    return true;
+}
+
+void grpc_link_sweep(struct grpc_link *link, int64_t now_ms)
+{
+    const struct grpc_server_options *options = &link->port->grpc->options;
+    if (!keep_alive(link, now_ms)) {
+        return;
+    }
+    if (link->calls != link->calls_swept ||
+        pl_session_stream_count(pl_conn_session(link->conn)) > 0) {
+        link->calls_swept = link->calls;
+        link->busy_ms = now_ms;
+    }
+    bool is_idle = now_ms - link->busy_ms >= options->idle_ms;
+    if (link->phase == GRPC_ANNOUNCED && link->port->phase == GRPC_OPEN) {
+        grpc_link_leave(link, is_idle ? "max_idle" : "max_age");
+    } else if (is_idle || now_ms >= link->age_due_ms) {
+        grpc_link_announce(link);
+    }
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The gRPC server as main sees it: starts, drains and stops its ports, one per loop. Main's thread
+ * talks to ports by loops_call and mail only. */
+#include "grpc/grpc_impl.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <time.h>
+
+struct pl_metric grpc_metrics[GRPC_METRIC_COUNT] = {
+    [GRPC_METRIC_OPEN] = {.name = "parley_connections",
+                          .help = "Open gRPC connections.",
+                          .kind = PL_METRIC_GAUGE},
+    [GRPC_METRIC_ACCEPTED] = {.name = "parley_connections_accepted_total",
+                              .help = "gRPC connections that were accepted.",
+                              .kind = PL_METRIC_COUNTER},
+    [GRPC_METRIC_REFUSED] = {.name = "parley_connections_refused_total",
+                             .help = "gRPC connections closed at once: the limit was reached.",
+                             .kind = PL_METRIC_COUNTER},
+};
+
+void grpc_server_register_metrics(void)
+{
+    pl_metric_register(grpc_metrics, GRPC_METRIC_COUNT);
+}
+
+static void set_default(int64_t *value, int64_t fallback)
+{
+    *value = *value > 0 ? *value : fallback;
+}
+
+static enum parley_code make(struct loops *loops, parley_server *server,
+                             const struct grpc_server_options *options, struct grpc_server **made,
+                             struct pl_error *err)
+{
+    struct grpc_server *grpc = pl_calloc(1, sizeof(*grpc));
+    struct grpc_port *ports = pl_calloc(loops_count(loops), sizeof(*ports));
+    char *address = pl_strdup(options->address);
+    if (grpc == NULL || ports == NULL || address == NULL) {
+        pl_free(grpc);
+        pl_free(ports);
+        pl_free(address);
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for the gRPC server");
+    }
+    grpc->loops = loops;
+    grpc->server = server;
+    grpc->options = *options;
+    grpc->options.address = NULL;
+    grpc->options.tls = options->tls != NULL ? pl_tls_ref(options->tls) : NULL;
+    grpc->options.connections_max = options->connections_max > 0 ? options->connections_max : 10000;
+    set_default(&grpc->options.keepalive_ms, 60000);
+    set_default(&grpc->options.keepalive_timeout_ms, 20000);
+    set_default(&grpc->options.idle_ms, 15 * 60000);
+    grpc->address = address;
+    grpc->ports = ports;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&grpc->shared.mu, NULL);
+    pthread_cond_init(&grpc->shared.emptied, &attr);
+    pthread_condattr_destroy(&attr);
+    *made = grpc;
+    return PARLEY_OK;
+}
+
+/* The first port may find its number only now (port 0); the others share it. */
+static enum parley_code take_address(struct grpc_server *grpc, struct pl_error *err)
+{
+    char *address = pl_strdup(pl_listener_address(grpc->ports[0].listener));
+    if (address == NULL) {
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for the address");
+    }
+    pl_free(grpc->address);
+    grpc->address = address;
+    return PARLEY_OK;
+}
+
+/* A Unix socket has one path and one listener: the other loops get no connections of it. */
+static bool is_shared_by_ports(const struct grpc_server *grpc)
+{
+    static const char prefix[] = "unix:";
+    for (size_t i = 0; i < sizeof(prefix) - 1; i++) {
+        if (grpc->address[i] != prefix[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum parley_code start_ports(struct grpc_server *grpc, struct pl_error *err)
+{
+    unsigned count = is_shared_by_ports(grpc) ? loops_count(grpc->loops) : 1;
+    enum parley_code code = PARLEY_OK;
+    for (unsigned i = 0; i < count && code == PARLEY_OK; i++) {
+        struct grpc_port *port = &grpc->ports[i];
+        port->grpc = grpc;
+        port->index = i;
+        grpc->port_count++;
+        grpc->shared.ports_open++;
+        loops_call(grpc->loops, i, grpc_port_start, port);
+        code = port->start_code;
+        if (code != PARLEY_OK && err != NULL) {
+            *err = port->start_error;
+        }
+        if (i == 0 && code == PARLEY_OK) {
+            code = take_address(grpc, err);
+        }
+    }
+    return code;
+}
+
+enum parley_code grpc_server_start(struct loops *loops, parley_server *server,
+                                   const struct grpc_server_options *options,
+                                   struct grpc_server **grpc, struct pl_error *err)
+{
+    struct grpc_server *made = NULL;
+    enum parley_code code = make(loops, server, options, &made, err);
+    if (code != PARLEY_OK) {
+        return code;
+    }
+    code = start_ports(made, err);
+    if (code != PARLEY_OK) {
+        grpc_server_stop(made);
+        grpc_server_free(made);
+        return code;
+    }
+    pl_log_info("GRPC_LISTENING", made->address, "%u loops%s", made->port_count,
+                made->options.tls != NULL ? ", TLS" : "");
+    *grpc = made;
+    return PARLEY_OK;
+}
+
+const char *grpc_server_address(const struct grpc_server *grpc)
+{
+    return grpc->address;
+}
+
+size_t grpc_server_connection_count(const struct grpc_server *grpc)
+{
+    return atomic_load(&grpc->link_count);
+}
+
+void grpc_server_set_tls(struct grpc_server *grpc, struct pl_tls *tls)
+{
+    struct pl_tls *old = grpc->options.tls;
+    grpc->options.tls = pl_tls_ref(tls);
+    for (unsigned i = 0; i < grpc->port_count; i++) {
+        loops_call(grpc->loops, i, grpc_port_take_tls, &grpc->ports[i]);
+    }
+    pl_tls_unref(old);
+}
+
+void grpc_server_drain(struct grpc_server *grpc, int64_t grace_ms)
+{
+    if (atomic_exchange(&grpc->is_draining, true)) {
+        return;
+    }
+    grpc->grace_ms = grace_ms > 0 ? grace_ms : 0;
+    for (unsigned i = 0; i < grpc->port_count; i++) {
+        pl_loop_post(grpc->ports[i].loop, &grpc->ports[i].drain_mail);
+    }
+}
+
+static struct timespec deadline_after(int64_t timeout_ms)
+{
+    struct timespec at;
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += (time_t)(timeout_ms / 1000);
+    at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+bool grpc_server_wait(struct grpc_server *grpc, int64_t timeout_ms)
+{
+    struct timespec at = deadline_after(timeout_ms);
+    int rv = 0;
+    pthread_mutex_lock(&grpc->shared.mu);
+    while (grpc->shared.ports_open > 0 && rv != ETIMEDOUT) {
+        rv = pthread_cond_timedwait(&grpc->shared.emptied, &grpc->shared.mu, &at);
+    }
+    bool is_empty = grpc->shared.ports_open == 0;
+    pthread_mutex_unlock(&grpc->shared.mu);
+    return is_empty;
+}
+
+void grpc_server_stop(struct grpc_server *grpc)
+{
+    /* The drain's mail, should there be one, is delivered before what loops_call sends. */
+    for (unsigned i = 0; i < grpc->port_count; i++) {
+        loops_call(grpc->loops, i, grpc_port_close_links, &grpc->ports[i]);
+    }
+    while (!grpc_server_wait(grpc, 1000)) {
+        pl_log_warn("GRPC_STOP_WAITS", grpc->address, "%zu connections are still open",
+                    grpc_server_connection_count(grpc));
+    }
+    for (unsigned i = 0; i < grpc->port_count; i++) {
+        loops_call(grpc->loops, i, grpc_port_deinit, &grpc->ports[i]);
+    }
+    grpc->port_count = 0;
+}
+
+void grpc_server_free(struct grpc_server *grpc)
+{
+    if (grpc == NULL) {
+        return;
+    }
+    pl_tls_unref(grpc->options.tls);
+    pthread_cond_destroy(&grpc->shared.emptied);
+    pthread_mutex_destroy(&grpc->shared.mu);
+    pl_free(grpc->ports);
+    pl_free(grpc->address);
+    pl_free(grpc);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_GRPC_GRPC_IMPL_H
+#define PARLEY_GRPC_GRPC_IMPL_H
+
+/* The inside of the gRPC server, for this folder and its tests only: a port is what it has on one
+ * loop, a link is one connection of a port. */
+
+#include "base/list.h"
+#include "base/metric.h"
+#include "call/transport.h"
+#include "grpc/grpc.h"
+#include "transport/conn.h"
+#include "transport/listener.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* The drain of a port; a link has the first three of its own, since it may be sent away alone.
+ *
+ *   OPEN -> ANNOUNCED -> LEAVING -> ENDED
+ *
+ * ANNOUNCED: clients are told, everything is still accepted. LEAVING: no new connection or stream.
+ * ENDED: calls were ended, what is left of connections is closed soon. */
+enum grpc_phase {
+    GRPC_OPEN,
+    GRPC_ANNOUNCED,
+    GRPC_LEAVING,
+    GRPC_ENDED
+};
+
+struct grpc_port {
+    struct grpc_server *grpc;
+    struct pl_loop *loop;
+    unsigned index;
+    struct pl_io *io;
+    struct pl_listener *listener;
+    struct call_lane *lane;
+    struct pl_tls *tls;
+    struct pl_list links;
+    size_t link_count;
+    struct pl_timer sweep; /* keepalive, idleness, age */
+    struct pl_timer drain; /* the next phase */
+    struct pl_mail drain_mail;
+    enum grpc_phase phase;
+    bool is_counted; /* in grpc->shared.ports_open */
+    bool is_full_logged;
+    enum parley_code start_code;
+    struct pl_error start_error;
+};
+
+struct grpc_link {
+    struct pl_list node; /* port->links */
+    struct grpc_port *port;
+    struct pl_conn *conn;
+    uint64_t received_bytes; /* at the last change, seen by the sweep */
+    int64_t received_ms;     /* when that was */
+    uint64_t calls;
+    uint64_t calls_swept; /* `calls` at the last sweep */
+    int64_t busy_ms;      /* when it last had calls */
+    int64_t age_due_ms;   /* INT64_MAX: never */
+    enum grpc_phase phase;
+    bool is_pinged;
+};
+
+struct grpc_server {
+    struct loops *loops;
+    parley_server *server;
+    struct grpc_server_options options; /* with the defaults in place */
+    char *address;
+    struct grpc_port *ports;
+    unsigned port_count;
+    int64_t grace_ms; /* written before the drain's mail */
+    atomic_size_t link_count;
+    atomic_bool is_draining;
+    struct {
+        pthread_mutex_t mu;
+        pthread_cond_t emptied;
+        unsigned ports_open; /* @lock mu: ports that may still have connections */
+    } shared;
+};
+
+/* stream.c */
+extern const struct pl_session_events grpc_session_events;
+
+/* conn.c */
+void grpc_on_accept(void *port, int fd);
+void grpc_link_announce(struct grpc_link *link);
+void grpc_link_leave(struct grpc_link *link, const char *why);
+/* Keepalive, idleness and age of one connection; may close it, at the end of the turn. */
+void grpc_link_sweep(struct grpc_link *link, int64_t now_ms);
+
+/* drain.c */
+void grpc_port_on_drain_mail(struct pl_loop *loop, struct pl_mail *mail);
+void grpc_port_on_drain_timer(struct pl_loop *loop, struct pl_timer *timer);
+/* If the port is on its way out and its last connection is gone, tell who waits. */
+void grpc_port_check_empty(struct grpc_port *port);
+
+/* port.c; all on the port's loop, by loops_call */
+void grpc_port_start(struct pl_loop *loop, void *port);
+void grpc_port_close_links(struct pl_loop *loop, void *port);
+void grpc_port_deinit(struct pl_loop *loop, void *port);
+void grpc_port_take_tls(struct pl_loop *loop, void *port); /* from grpc->options */
+
+/* grpc.c: counted beside the thing */
+extern struct pl_metric grpc_metrics[];
+enum {
+    GRPC_METRIC_OPEN,
+    GRPC_METRIC_ACCEPTED,
+    GRPC_METRIC_REFUSED,
+    GRPC_METRIC_COUNT
+};
+
+#endif /* PARLEY_GRPC_GRPC_IMPL_H */
