@@ -81,7 +81,6 @@ struct pl_conn {
     bool is_open;        /* bytes may flow */
     bool is_announced;   /* on_open was called */
     bool is_held;        /* h2c server: nothing is sent before the client's preface */
-    bool is_http1;       /* to be answered in HTTP/1.1 */
     bool is_broken;      /* the socket failed: send nothing more */
     bool is_drained;     /* by ops->receive: no more input for now */
     bool is_input_short; /* TLS: the last recv got less than it asked for */

@@ -13,7 +13,6 @@
 
 #define READ_ROUNDS_MAX  8  /* 512 KiB a turn from one connection, then the others */
 #define FLUSH_ROUNDS_MAX 16 /* as many gathers to one connection, then the others */
-#define PREFACE          "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define PREFACE_LEN      24
 #define SETTINGS_MIN_LEN 9
 #define DRAIN_READS_MAX  4
@@ -36,18 +35,6 @@ static void note_greeting(struct pl_conn *conn, size_t len)
     }
 }
 
-/* The session refused the first bytes of a cleartext client. They are HTTP/1 if they are not our
- * preface and begin like a method ("P" of POST was a preface so far). */
-static bool is_http1(const struct pl_conn *conn, const uint8_t *data, size_t len)
-{
-    size_t at = conn->greeting_bytes;
-    size_t left = PREFACE_LEN - at;
-    if (memcmp(data, PREFACE + at, len < left ? len : left) == 0) {
-        return false;
-    }
-    return at > 0 || (data[0] >= 'A' && data[0] <= 'Z');
-}
-
 static void on_end(struct pl_conn *conn)
 {
     struct pl_error cause = PL_ERROR_INIT;
@@ -66,10 +53,7 @@ static bool take_input(struct pl_conn *conn, const uint8_t *data, size_t len)
 {
     struct pl_error err = PL_ERROR_INIT;
     if (pl_session_receive(conn->session, data, len, &err) != PARLEY_OK) {
-        if (conn->is_held) {
-            conn->is_http1 = is_http1(conn, data, len);
-            conn->is_held = false; /* what the session has to say (GOAWAY) may go out */
-        }
+        conn->is_held = false; /* what the session has to say (GOAWAY, HTTP/1's 400) may go out */
         if (err.code == PARLEY_OK) {
             err.code = PARLEY_INTERNAL;
         }
@@ -200,6 +184,17 @@ static bool send_round(struct pl_conn *conn)
     return more;
 }
 
+static void close_over(struct pl_conn *conn)
+{
+    const char *broken = pl_session_error(conn->session);
+    struct pl_error cause = PL_ERROR_INIT;
+    if (broken != NULL) {
+        (void)pl_fail(&cause, PARLEY_INTERNAL, "%s broke the rules of HTTP/2: %s", conn->peer,
+                      broken);
+    }
+    pl_conn_close(conn, &cause);
+}
+
 void pl_conn_flush(struct pl_conn *conn)
 {
     if (!conn->is_open || conn->is_held || conn->is_broken) {
@@ -215,24 +210,8 @@ void pl_conn_flush(struct pl_conn *conn)
         }
     }
     if (conn->rest == NULL && conn->state != CONN_CLOSING && pl_session_is_over(conn->session)) {
-        pl_conn_close(conn, NULL);
+        close_over(conn);
     }
-}
-
-static void answer_http1(struct pl_conn *conn)
-{
-    static const char answer[] = "HTTP/1.1 400 Bad Request\r\n"
-                                 "Content-Type: text/plain\r\n"
-                                 "Content-Length: 38\r\n"
-                                 "Connection: close\r\n"
-                                 "\r\n"
-                                 "This port speaks gRPC over HTTP/2 only";
-    struct iovec slice;
-    struct pl_error err = PL_ERROR_INIT;
-    /* The const is lost in the type only: nobody writes through it. */
-    memcpy(&slice.iov_base, &(const void *){answer}, sizeof(slice.iov_base));
-    slice.iov_len = sizeof(answer) - 1;
-    (void)conn->ops->send(conn, &slice, 1, &err);
 }
 
 void pl_conn_send_last(struct pl_conn *conn)
@@ -240,11 +219,7 @@ void pl_conn_send_last(struct pl_conn *conn)
     if (!conn->is_open || conn->is_broken) {
         return;
     }
-    if (conn->is_http1) {
-        answer_http1(conn);
-    } else {
-        pl_conn_flush(conn);
-    }
+    pl_conn_flush(conn);
     if (!conn->is_broken) {
         conn->ops->finish(conn);
     }

@@ -18,8 +18,12 @@
 /* Frames that nghttp2 has queued besides DATA: a peer that makes us answer and does not read. */
 #define OUTBOUND_FRAMES_MAX 5000
 
-static const char NOT_HTTP2[] =
-    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+static const char NOT_HTTP2[] = "HTTP/1.1 400 Bad Request\r\n"
+                                "Content-Type: text/plain\r\n"
+                                "Content-Length: 38\r\n"
+                                "Connection: close\r\n"
+                                "\r\n"
+                                "This port speaks gRPC over HTTP/2 only";
 
 static uint32_t or_default(uint32_t value, uint32_t fallback)
 {
@@ -182,11 +186,19 @@ bool pl_session_run_work(struct pl_session *session)
     }
 }
 
-static enum parley_code fail_input(struct pl_session *session, ssize_t rv, struct pl_error *err)
+/* The bytes are not our preface. They are HTTP/1 if they begin like a method; the "P" of POST and
+ * PUT passed for the preface when it came alone. */
+static bool is_http1(const struct pl_session *session, const uint8_t *data, size_t len)
+{
+    return session->received_bytes > len || (data[0] >= 'A' && data[0] <= 'Z');
+}
+
+static enum parley_code fail_input(struct pl_session *session, ssize_t rv, const uint8_t *data,
+                                   size_t len, struct pl_error *err)
 {
     session->is_lost = true;
     if (rv == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
-        session->farewell = NOT_HTTP2;
+        session->farewell = is_http1(session, data, len) ? NOT_HTTP2 : NULL;
         return pl_fail(err, PARLEY_INTERNAL, "the peer does not speak HTTP/2");
     }
     if (rv == NGHTTP2_ERR_NOMEM) {
@@ -219,7 +231,7 @@ enum parley_code pl_session_receive(struct pl_session *session, const uint8_t *d
     session->is_inside = false;
     enum parley_code code = PARLEY_OK;
     if (rv < 0 || is_outbound_over_limit(session)) {
-        code = fail_input(session, rv, err);
+        code = fail_input(session, rv, data, len, err);
     }
     if (session->farewell != NULL || nghttp2_session_want_write(session->h2) != 0) {
         pl_session_touch(session);
@@ -232,6 +244,12 @@ bool pl_session_is_over(const struct pl_session *session)
     return session->is_lost ||
            (nghttp2_session_want_read(session->h2) == 0 &&
             nghttp2_session_want_write(session->h2) == 0 && pl_list_is_empty(&session->work));
+}
+
+const char *pl_session_error(const struct pl_session *session)
+{
+    return session->sent_error != NGHTTP2_NO_ERROR ? nghttp2_http2_strerror(session->sent_error)
+                                                   : NULL;
 }
 
 size_t pl_session_stream_count(const struct pl_session *session)

@@ -95,6 +95,8 @@ PL_MUST_CHECK enum parley_code pl_session_gather(struct pl_session *session,
                                                  struct pl_error *err);
 /* Neither input is expected nor output left: close the connection. */
 bool pl_session_is_over(const struct pl_session *session);
+/* The HTTP/2 error that we ended the connection for, or NULL: a clean end so far. */
+const char *pl_session_error(const struct pl_session *session);
 size_t pl_session_stream_count(const struct pl_session *session);
 /* Bytes queued on all streams, not gathered. */
 size_t pl_session_queued_bytes(const struct pl_session *session);

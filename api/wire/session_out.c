@@ -92,6 +92,9 @@ static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *
     if (frame->hd.type == NGHTTP2_HEADERS) {
         return on_headers_sent(session, frame);
     }
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+        session->sent_error = frame->goaway.error_code;
+    }
     if (frame->hd.type == NGHTTP2_RST_STREAM && session->is_server &&
         frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
         frame->rst_stream.error_code != NGHTTP2_CANCEL) {
