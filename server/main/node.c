@@ -8,6 +8,7 @@
 #include "builtin/health.h"
 #include "builtin/reflection.h"
 #include "call/server.h"
+#include "chat/chat.h"
 #include "core/loops.h"
 #include "grpc/grpc.h"
 #include "guard/auth.h"
@@ -24,6 +25,7 @@ struct node {
     struct loops *loops;
     parley_server *server;
     struct auth *auth;
+    struct chat *chat;
     struct health *health;
     struct reflection *reflection;
     struct pl_tls *tls;
@@ -56,7 +58,10 @@ static enum parley_code add_auth(struct node *node, struct pl_error *err)
 /* In this order: health and reflection tell of the services that were there before them. */
 static enum parley_code add_services(struct node *node, struct pl_error *err)
 {
-    enum parley_code code = health_new(node->server, node->loops, true, &node->health, err);
+    enum parley_code code = chat_new(node->server, node->store, &node->chat, err);
+    if (code == PARLEY_OK) {
+        code = health_new(node->server, node->loops, true, &node->health, err);
+    }
     if (code == PARLEY_OK) {
         code = reflection_new(node->server, &node->reflection, err);
     }
@@ -181,6 +186,7 @@ void node_close(struct node *node)
     grpc_server_free(node->grpc);
     reflection_free(node->reflection);
     health_free(node->health);
+    chat_free(node->chat);
     server_free(node->server);
     auth_free(node->auth);
     pl_tls_unref(node->tls);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_CHAT_CHAT_IMPL_H
+#define PARLEY_CHAT_CHAT_IMPL_H
+
+/* The handlers of both services, one file for each group; for this folder only. All are @thread
+ * loop; `service` is the struct chat. */
+
+#include "chat/chat.h"
+#include "chat/store_call.h"
+#include "chat/unary.h"
+
+#include "parley/v1/chat_service.server.parley.h"
+#include "parley/v1/conversation_service.server.parley.h"
+
+struct chat {
+    struct store *store;
+};
+
+/* send.c */
+void chat_on_send(parley_v1_ChatService_srv_Send_call *call, const Parley__V1__SendRequest *request,
+                  void *service);
+void chat_on_send_done(parley_v1_ChatService_srv_Send_call *call, void *service);
+/* What the inputs of an append take, and the filling of it from a checked request. */
+size_t chat_append_bytes(const Parley__V1__SendRequest *request);
+void chat_fill_append(struct store_call *pending, const char *sender,
+                      const Parley__V1__SendRequest *request);
+
+/* conversations.c */
+void chat_on_create(parley_v1_ConversationService_srv_CreateConversation_call *call,
+                    const Parley__V1__CreateConversationRequest *request, void *service);
+void chat_on_create_done(parley_v1_ConversationService_srv_CreateConversation_call *call,
+                         void *service);
+void chat_on_get(parley_v1_ConversationService_srv_GetConversation_call *call,
+                 const Parley__V1__GetConversationRequest *request, void *service);
+void chat_on_get_done(parley_v1_ConversationService_srv_GetConversation_call *call, void *service);
+void chat_on_list(parley_v1_ConversationService_srv_ListConversations_call *call,
+                  const Parley__V1__ListConversationsRequest *request, void *service);
+void chat_on_list_done(parley_v1_ConversationService_srv_ListConversations_call *call,
+                       void *service);
+
+#endif /* PARLEY_CHAT_CHAT_IMPL_H */
