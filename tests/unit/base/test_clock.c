@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two clocks agree with the system's. */
+#include "base/clock.h"
+
+#include "support/check.h"
+
+#include <time.h>
+
+static void test_monotonic_clock_never_goes_back(void **state)
+{
+    (void)state;
+    int64_t last = pl_clock_monotonic_ns();
+    for (int i = 0; i < 10000; i++) {
+        int64_t now = pl_clock_monotonic_ns();
+        assert_true(now >= last);
+        last = now;
+    }
+}
+
+static void test_milliseconds_and_nanoseconds_are_one_clock(void **state)
+{
+    (void)state;
+    int64_t before = pl_clock_monotonic_ns();
+    int64_t ms = pl_clock_monotonic_ms();
+    int64_t after = pl_clock_monotonic_ns();
+    assert_true(ms >= before / 1000000 && ms <= after / 1000000);
+}
+
+static void test_wall_clock_counts_from_the_epoch(void **state)
+{
+    (void)state;
+    struct timespec before;
+    struct timespec after;
+    (void)clock_gettime(CLOCK_REALTIME, &before);
+    int64_t ms = pl_clock_wall_ms();
+    (void)clock_gettime(CLOCK_REALTIME, &after);
+    assert_true(ms >= (int64_t)before.tv_sec * 1000 + before.tv_nsec / 1000000);
+    assert_true(ms <= (int64_t)after.tv_sec * 1000 + after.tv_nsec / 1000000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_monotonic_clock_never_goes_back),
+        cmocka_unit_test(test_milliseconds_and_nanoseconds_are_one_clock),
+        cmocka_unit_test(test_wall_clock_counts_from_the_epoch),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
