@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Batches; see batch.h. */
+#include "fanout/batch.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+/* What the wire adds to a body, about: ids, times, framing. */
+#define EVENT_OVERHEAD 192
+
+static bool is_change(enum store_kind kind)
+{
+    return kind != STORE_MESSAGE;
+}
+
+size_t batch_span(const struct store_event *events, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_change(events[i].kind)) {
+            return i + 1;
+        }
+    }
+    return count;
+}
+
+static size_t guess_bytes(const struct store_event *events, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes += events[i].body.len + EVENT_OVERHEAD;
+    }
+    return bytes;
+}
+
+static int encode_all(struct batch *batch, struct store_bytes conversation_id,
+                      const struct store_event *events, hub_encode_fn encode)
+{
+    batch->frames = pl_buf_new(guess_bytes(events, batch->count));
+    batch->offsets = pl_malloc(batch->count * sizeof(*batch->offsets));
+    if (batch->frames == NULL || batch->offsets == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        batch->offsets[i] = (uint32_t)batch->frames->len;
+        if (encode(conversation_id, &events[i], &batch->frames) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int keep_users(struct batch *batch, const struct store_event *last)
+{
+    batch->last_kind = last->kind;
+    if (!is_change(last->kind) || last->body.len == 0) {
+        return 0;
+    }
+    batch->users = pl_malloc(last->body.len);
+    if (batch->users == NULL) {
+        return -1;
+    }
+    memcpy(batch->users, last->body.data, last->body.len);
+    batch->users_len = last->body.len;
+    return 0;
+}
+
+struct batch *batch_new(struct store_bytes conversation_id, const struct store_event *events,
+                        size_t count, size_t parcel_count, hub_encode_fn encode)
+{
+    if (conversation_id.len > PL_ID_MAX || count == 0) {
+        return NULL;
+    }
+    struct batch *batch = pl_calloc(1, sizeof(*batch) + parcel_count * sizeof(struct parcel));
+    if (batch == NULL) {
+        return NULL;
+    }
+    batch->refs = 1;
+    batch->count = count;
+    batch->first_seq = events[0].seq;
+    batch->parcel_count = parcel_count;
+    batch->id_len = conversation_id.len;
+    memcpy(batch->id, conversation_id.data, conversation_id.len);
+    if (encode_all(batch, conversation_id, events, encode) != 0 ||
+        keep_users(batch, &events[count - 1]) != 0) {
+        batch_unref(batch);
+        return NULL;
+    }
+    return batch;
+}
+
+struct batch *batch_ref(struct batch *batch)
+{
+    __atomic_add_fetch(&batch->refs, 1, __ATOMIC_RELAXED);
+    return batch;
+}
+
+void batch_unref(struct batch *batch)
+{
+    if (batch == NULL || __atomic_sub_fetch(&batch->refs, 1, __ATOMIC_ACQ_REL) > 0) {
+        return;
+    }
+    pl_buf_unref(batch->frames);
+    pl_free(batch->offsets);
+    pl_free(batch->users);
+    pl_free(batch);
+}
+
+bool batch_is_change(const struct batch *batch)
+{
+    return is_change(batch->last_kind);
+}
+
+bool batch_adds(const struct batch *batch)
+{
+    return batch->last_kind == STORE_MEMBERS_CREATED || batch->last_kind == STORE_MEMBERS_ADDED;
+}
+
+const char *batch_next_user(const struct batch *batch, size_t *place)
+{
+    if (*place >= batch->users_len) {
+        return NULL;
+    }
+    const char *user = batch->users + *place;
+    const char *end = memchr(user, '\0', batch->users_len - *place);
+    if (end == NULL) {
+        return NULL;
+    }
+    *place = (size_t)(end - batch->users) + 1;
+    return user;
+}
+
+bool batch_removes(const struct batch *batch, const char *user)
+{
+    if (batch->last_kind != STORE_MEMBERS_REMOVED && batch->last_kind != STORE_MEMBERS_LEFT) {
+        return false;
+    }
+    size_t place = 0;
+    for (const char *gone = batch_next_user(batch, &place); gone != NULL;
+         gone = batch_next_user(batch, &place)) {
+        if (strcmp(gone, user) == 0) {
+            return true;
+        }
+    }
+    return false;
+}

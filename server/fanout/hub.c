@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a commit to the loops that listen.
+ *
+ * on_commit runs on a writer thread of the store, after the commit and before its answers. It asks
+ * which loops want the conversation (interest.c), encodes the events once (batch.c) and posts the
+ * batch to each of those loops (lane.c), in commit order. Nobody listening: one look at a counter.
+ *
+ * Why nothing is lost between the log and the live events: a follow tells its interest before it
+ * submits its first read. A commit that did not see the interest was on disk before, so the read
+ * gives it; a commit that did comes by mail. */
+#include "fanout/hub_impl.h"
+
+#include "base/mem.h"
+#include "core/loops.h"
+
+#include <string.h>
+
+/* ---- commits; on the store's writer threads ---- */
+
+static unsigned count_loops(const struct hub *hub, const struct loop_set *set)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < hub->lane_count; i++) {
+        count += loop_set_has(set, i) ? 1 : 0;
+    }
+    return count;
+}
+
+static void collect_joining(struct hub *hub, const struct store_event *event, struct loop_set *set)
+{
+    if (event->kind != STORE_MEMBERS_ADDED && event->kind != STORE_MEMBERS_CREATED) {
+        return;
+    }
+    const char *end = event->body.data + event->body.len;
+    for (const char *user = event->body.data; user < end;) {
+        const char *stop = memchr(user, '\0', (size_t)(end - user));
+        if (stop == NULL) {
+            return;
+        }
+        interest_collect(hub->interest, TOPIC_USER, user, (size_t)(stop - user), set);
+        user = stop + 1;
+    }
+}
+
+static void post_gap(struct hub *hub, const struct loop_set *set)
+{
+    for (unsigned i = 0; i < hub->lane_count; i++) {
+        if (loop_set_has(set, i)) {
+            lane_post_gap(&hub->lanes[i]);
+        }
+    }
+}
+
+static void publish(struct hub *hub, const struct store_commit *commit, size_t first, size_t count)
+{
+    const struct store_event *events = &commit->events[first];
+    struct loop_set set = {{0}};
+    interest_collect(hub->interest, TOPIC_CONVERSATION, commit->conversation_id.data,
+                     commit->conversation_id.len, &set);
+    collect_joining(hub, &events[count - 1], &set);
+    unsigned loops = count_loops(hub, &set);
+    if (loops == 0) {
+        return;
+    }
+    struct batch *batch = batch_new(commit->conversation_id, events, count, loops, hub->encode);
+    if (batch == NULL) {
+        post_gap(hub, &set);
+        return;
+    }
+    struct parcel *parcel = batch->parcels;
+    for (unsigned i = 0; i < hub->lane_count; i++) {
+        if (loop_set_has(&set, i)) {
+            lane_post(&hub->lanes[i], batch_ref(batch), parcel++);
+        }
+    }
+    batch_unref(batch);
+}
+
+static void on_commit(void *context, const struct store_commit *commits, size_t commit_count)
+{
+    struct hub *hub = context;
+    if (interest_is_empty(hub->interest)) {
+        return;
+    }
+    for (size_t i = 0; i < commit_count; i++) {
+        const struct store_commit *commit = &commits[i];
+        for (size_t first = 0; first < commit->event_count;) {
+            size_t span = batch_span(&commit->events[first], commit->event_count - first);
+            publish(hub, commit, first, span);
+            first += span;
+        }
+    }
+}
+
+/* ---- life ---- */
+
+static struct hub *make(const struct hub_options *options)
+{
+    struct hub *hub = pl_calloc(1, sizeof(*hub));
+    if (hub == NULL) {
+        return NULL;
+    }
+    hub->store = options->store;
+    hub->loops = options->loops;
+    hub->encode = options->encode;
+    hub->page_events = options->page_events != 0 ? options->page_events : HUB_PAGE_EVENTS;
+    hub->page_bytes = options->page_bytes != 0 ? options->page_bytes : HUB_PAGE_BYTES;
+    hub->tail_bytes = options->tail_bytes != 0 ? options->tail_bytes : HUB_TAIL_BYTES;
+    hub->interest = interest_new();
+    hub->lanes = pl_calloc(loops_count(options->loops), sizeof(*hub->lanes));
+    bool is_whole = hub->interest != NULL && hub->lanes != NULL;
+    while (is_whole && hub->lane_count < loops_count(options->loops)) {
+        is_whole = lane_init(&hub->lanes[hub->lane_count], hub, hub->lane_count) == 0;
+        hub->lane_count++;
+    }
+    if (!is_whole) {
+        hub_free(hub);
+        return NULL;
+    }
+    return hub;
+}
+
+enum parley_code hub_new(const struct hub_options *options, struct hub **out, struct pl_error *err)
+{
+    if (loops_count(options->loops) > INTEREST_LOOPS_MAX) {
+        return pl_fail(err, PARLEY_INVALID_ARGUMENT, "more than %d loops", INTEREST_LOOPS_MAX);
+    }
+    struct hub *hub = make(options);
+    if (hub == NULL) {
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for the hub");
+    }
+    const struct store_listener listener = {.on_commit = on_commit, .context = hub};
+    store_set_listener(options->store, &listener);
+    *out = hub;
+    return PARLEY_OK;
+}
+
+void hub_free(struct hub *hub)
+{
+    if (hub == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < hub->lane_count; i++) {
+        lane_deinit(&hub->lanes[i]);
+    }
+    pl_free(hub->lanes);
+    interest_free(hub->interest);
+    pl_free(hub);
+}

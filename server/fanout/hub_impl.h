@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_FANOUT_HUB_IMPL_H
+#define PARLEY_FANOUT_HUB_IMPL_H
+
+/* The inside of the hub, for this folder and its tests only.
+ *
+ *   hub ── lane (one per loop) ── room (a conversation somebody on the loop follows)
+ *                 │                  │
+ *                 └── stream ──── follow (one stream in one room)
+ *
+ * All below the hub belongs to its loop. */
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/metric.h"
+#include "fanout/batch.h"
+#include "fanout/hub.h"
+#include "fanout/interest.h"
+#include "loop/loop.h"
+
+#include <stdatomic.h>
+
+#define HUB_PAGE_EVENTS      256
+#define HUB_PAGE_BYTES       ((size_t)256 * 1024)
+#define HUB_TAIL_BYTES       ((size_t)256 * 1024)
+#define HUB_LANE_BYTES_MAX   ((size_t)64 * 1024 * 1024) /* batches on their way to one loop */
+#define HUB_STREAM_READS_MAX 4                          /* pages in flight for one stream */
+#define HUB_LIST_PAGE        500
+#define HUB_RETRY_MS         500 /* after the store failed */
+
+struct lane {
+    struct hub *hub;
+    struct pl_loop *loop;
+    unsigned index;
+    struct pl_map *rooms;   /* conversation id -> struct room */
+    struct pl_map *users;   /* user id -> struct user_topic */
+    struct pl_list delayed; /* streams that wait to ask the store again */
+    struct pl_timer retry;
+    struct pl_mail gap_mail;
+    atomic_bool is_gap_posted;
+    atomic_size_t bytes_coming; /* in batches posted and not yet delivered */
+};
+
+struct hub {
+    struct store *store;
+    struct loops *loops;
+    hub_encode_fn encode;
+    size_t page_events;
+    size_t page_bytes;
+    size_t tail_bytes;
+    struct interest *interest;
+    unsigned lane_count;
+    struct lane *lanes;
+};
+
+/* Those on one loop who want to hear what conversations a user joins. */
+struct user_topic {
+    struct pl_list streams;
+};
+
+/* The newest batches of a conversation, without holes between them, kept while somebody catches
+ * up: who reaches them in the log goes on from here and need not chase the head. */
+struct tail {
+    struct batch **batches; /* oldest first */
+    size_t count;
+    size_t capacity;
+    size_t bytes;
+};
+
+struct room {
+    struct lane *lane;
+    struct pl_list live;   /* follows */
+    struct pl_list behind; /* follows in CATCH-UP */
+    int64_t last_seq;      /* the newest that came to this loop; 0: none yet */
+    struct tail tail;
+    unsigned pins; /* it is being walked: not freed */
+    size_t id_len;
+    char id[PL_ID_MAX + 1];
+};
+
+enum follow_state {
+    FOLLOW_WAITING, /* CATCH-UP: for its turn to read the log */
+    FOLLOW_READING, /* CATCH-UP: a page is on its way */
+    FOLLOW_DELAYED, /* CATCH-UP: the store failed; it is asked again later */
+    FOLLOW_LIVE,
+    FOLLOW_STATES
+};
+
+struct follow {
+    struct pl_list room_node;   /* room->live or room->behind */
+    struct pl_list stream_node; /* stream->waiting or stream->delayed */
+    struct room *room;
+    struct hub_stream *stream;
+    struct page *page; /* READING */
+    int64_t next_seq;  /* of the next event to send */
+    enum follow_state state;
+    bool is_announced; /* the client was told that it is live */
+    bool is_stale;     /* the page on its way may have been read before a loss */
+    bool was_read;     /* the log was read up to next_seq at least once */
+};
+
+struct hub_stream {
+    struct lane *lane;
+    const struct hub_stream_events *events;
+    void *owner;
+    struct pl_map *follows;   /* conversation id -> struct follow */
+    struct pl_list waiting;   /* follows whose turn to read comes */
+    struct pl_list delayed;   /* follows */
+    struct pl_list lane_node; /* lane->delayed */
+    struct pl_list user_node; /* user_topic->streams */
+    struct listing *listing;  /* on its way */
+    unsigned reads;
+    bool is_full;   /* send nothing until writable */
+    bool is_broken; /* the client is gone, or the store failed for good */
+    bool follows_all;
+    bool wants_listing;             /* the store failed; list again */
+    char list_after[PL_ID_MAX + 1]; /* the last conversation listed */
+    char user[PL_ID_MAX + 1];
+};
+
+/* lane.c */
+PL_MUST_CHECK int lane_init(struct lane *lane, struct hub *hub, unsigned index);
+void lane_deinit(struct lane *lane);
+/* Hand a batch over; takes a reference. Over the budget: a gap instead. @thread any */
+void lane_post(struct lane *lane, struct batch *batch, struct parcel *parcel);
+/* Something was lost on the way to this loop: everyone reads the log again. @thread any */
+void lane_post_gap(struct lane *lane);
+void lane_delay(struct lane *lane, struct hub_stream *stream);
+
+/* room.c */
+/* @return borrowed, until the last follow has gone; NULL: no memory */
+struct room *room_enter(struct lane *lane, const char *id, size_t id_len);
+/* Free the room if nobody is in it. */
+void room_release(struct room *room);
+void room_deliver(struct room *room, struct batch *batch);
+void room_on_gap(struct room *room);
+/* The batch that holds `seq`, borrowed; NULL: not kept. */
+struct batch *room_find(const struct room *room, int64_t seq);
+/* Let go of what nobody needs any more. */
+void room_trim(struct room *room);
+
+/* follow.c */
+PL_MUST_CHECK int follow_new(struct hub_stream *stream, const char *id, int64_t after_seq);
+/* Leave room and stream, and free; the stream's map still names it. */
+void follow_leave(struct follow *follow);
+void follow_set_state(struct follow *follow, enum follow_state state);
+/* LIVE: send what is new in the batch, or fall behind. */
+void follow_push(struct follow *follow, struct batch *batch);
+/* WAITING: go on from the tail, go live, or read a page. */
+void follow_advance(struct follow *follow);
+/* No member any more: tell, and free. */
+void follow_remove(struct follow *follow);
+
+/* page.c */
+/* Read the next page for a follow. Returns 0, or -1: no memory. */
+PL_MUST_CHECK int page_read(struct follow *follow);
+void page_abandon(struct page *page); /* its follow goes; NULL is fine */
+
+/* listing.c */
+/* Follow the user's conversations, from where the last listing ended. 0, or -1: no memory. */
+PL_MUST_CHECK int listing_start(struct hub_stream *stream);
+void listing_abandon(struct listing *listing); /* NULL is fine */
+/* Whether the user was there already or the topic could be made: 0, or -1: no memory. */
+PL_MUST_CHECK int user_topic_enter(struct hub_stream *stream);
+void user_topic_leave(struct hub_stream *stream);
+/* Users whom a batch brings in follow from its last event on. */
+void user_topics_deliver(struct lane *lane, const struct batch *batch);
+
+/* stream.c */
+/* Take in what a function of the owner answered. Returns true: it may be sent more. */
+bool stream_sent(struct hub_stream *stream, int answer);
+static inline bool stream_may_send(const struct hub_stream *stream)
+{
+    return !stream->is_full && !stream->is_broken;
+}
+/* Give turns to those who wait. */
+void stream_pump(struct hub_stream *stream);
+/* Those who were delayed try again. */
+void stream_retry(struct hub_stream *stream);
+void stream_fail(struct hub_stream *stream, const struct pl_error *err);
+
+/* metrics.c */
+extern struct pl_metric hub_metric_streams;
+extern struct pl_metric hub_metric_follows;
+extern struct pl_metric hub_metric_delivered;
+extern struct pl_metric hub_metric_fell_behind;
+extern struct pl_metric hub_metric_pages;
+extern struct pl_metric hub_metric_gaps;
+
+#endif /* PARLEY_FANOUT_HUB_IMPL_H */

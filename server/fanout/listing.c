@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Streams that follow all conversations of their user: those that the store lists, and those that
+ * the user is brought into later. */
+#include "fanout/hub_impl.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+
+#include <string.h>
+
+/* ---- users ---- */
+
+int user_topic_enter(struct hub_stream *stream)
+{
+    struct lane *lane = stream->lane;
+    size_t len = strlen(stream->user);
+    struct user_topic *topic = pl_map_find(lane->users, stream->user, len);
+    if (topic == NULL) {
+        topic = pl_calloc(1, sizeof(*topic));
+        if (topic == NULL) {
+            return -1;
+        }
+        pl_list_init(&topic->streams);
+        if (pl_map_put(lane->users, stream->user, len, topic, NULL) != 0) {
+            pl_free(topic);
+            return -1;
+        }
+    }
+    pl_list_push(&topic->streams, &stream->user_node);
+    if (interest_add(lane->hub->interest, TOPIC_USER, stream->user, len, lane->index) != 0) {
+        user_topic_leave(stream);
+        return -1;
+    }
+    return 0;
+}
+
+void user_topic_leave(struct hub_stream *stream)
+{
+    struct lane *lane = stream->lane;
+    size_t len = strlen(stream->user);
+    if (!pl_list_is_linked(&stream->user_node)) {
+        return;
+    }
+    pl_list_remove(&stream->user_node);
+    struct user_topic *topic = pl_map_find(lane->users, stream->user, len);
+    if (topic != NULL && pl_list_is_empty(&topic->streams)) {
+        interest_remove(lane->hub->interest, TOPIC_USER, stream->user, len, lane->index);
+        pl_free(pl_map_take(lane->users, stream->user, len));
+    }
+}
+
+static void follow_or_fail(struct hub_stream *stream, const char *id, int64_t after_seq)
+{
+    if (follow_new(stream, id, after_seq) != 0) {
+        struct pl_error err = PL_ERROR_INIT;
+        pl_fail(&err, PARLEY_UNAVAILABLE, "no memory to follow a conversation");
+        stream_fail(stream, &err);
+    }
+}
+
+void user_topics_deliver(struct lane *lane, const struct batch *batch)
+{
+    size_t place = 0;
+    for (const char *user = batch_next_user(batch, &place); user != NULL;
+         user = batch_next_user(batch, &place)) {
+        struct user_topic *topic = pl_map_find(lane->users, user, strlen(user));
+        if (topic == NULL) {
+            continue;
+        }
+        PL_LIST_FOREACH (node, &topic->streams) {
+            struct hub_stream *stream = PL_LIST_ENTRY(node, struct hub_stream, user_node);
+            follow_or_fail(stream, batch->id, batch_last_seq(batch) - 1);
+        }
+    }
+}
+
+/* ---- the list ---- */
+
+/* Owns what the store borrows, so that the stream may go meanwhile. */
+struct listing {
+    struct store_list_conversations list;
+    struct pl_mail mail;
+    struct pl_loop *loop;
+    struct hub_stream *stream; /* NULL: gone */
+    char user[PL_ID_MAX + 1];
+    char after[PL_ID_MAX + 1];
+};
+
+static void take_list(struct hub_stream *stream, const struct listing *listing)
+{
+    for (size_t i = 0; i < listing->list.count; i++) {
+        const struct store_conversation *conversation = &listing->list.conversations[i];
+        if (pl_text_format(stream->list_after, sizeof(stream->list_after), "%.*s",
+                           (int)conversation->id.len, conversation->id.data)) {
+            follow_or_fail(stream, stream->list_after, conversation->head_seq);
+        }
+    }
+    if (listing->list.has_more && listing->list.count > 0) {
+        if (listing_start(stream) != 0) {
+            stream->wants_listing = true;
+            lane_delay(stream->lane, stream);
+        }
+    } else {
+        stream->list_after[0] = '\0';
+    }
+}
+
+static void arrive(struct listing *listing)
+{
+    struct hub_stream *stream = listing->stream;
+    const struct pl_error *err = &listing->list.request.error;
+    stream->listing = NULL;
+    if (err->code == PARLEY_OK) {
+        take_list(stream, listing);
+    } else if (err->is_retryable) {
+        stream->wants_listing = true;
+        lane_delay(stream->lane, stream);
+    } else {
+        stream_fail(stream, err);
+    }
+}
+
+static void deliver(struct pl_loop *loop, struct pl_mail *mail)
+{
+    (void)loop;
+    struct listing *listing = PL_CONTAINER_OF(mail, struct listing, mail);
+    if (listing->stream != NULL) {
+        arrive(listing);
+    }
+    store_request_release(&listing->list.request);
+    pl_free(listing);
+}
+
+static void on_done(struct store_request *request)
+{
+    struct listing *listing = PL_CONTAINER_OF(request, struct listing, list.request);
+    pl_loop_post(listing->loop, &listing->mail);
+}
+
+int listing_start(struct hub_stream *stream)
+{
+    struct listing *listing = pl_calloc(1, sizeof(*listing));
+    if (listing == NULL) {
+        return -1;
+    }
+    memcpy(listing->user, stream->user, sizeof(listing->user));
+    memcpy(listing->after, stream->list_after, sizeof(listing->after));
+    listing->mail.deliver = deliver;
+    listing->loop = stream->lane->loop;
+    listing->stream = stream;
+    listing->list.request.done = on_done;
+    listing->list.user = (struct store_bytes){listing->user, strlen(listing->user)};
+    listing->list.after = (struct store_bytes){listing->after, strlen(listing->after)};
+    listing->list.limit = HUB_LIST_PAGE;
+    stream->listing = listing;
+    store_list_conversations(stream->lane->hub->store, &listing->list);
+    return 0;
+}
+
+void listing_abandon(struct listing *listing)
+{
+    if (listing != NULL) {
+        listing->stream = NULL;
+    }
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One conversation on one loop: who follows it, and the newest events for those who catch up. */
+#include "fanout/hub_impl.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+/* ---- the tail ---- */
+
+static void drop_oldest(struct tail *tail, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        tail->bytes -= batch_bytes(tail->batches[i]);
+        batch_unref(tail->batches[i]);
+    }
+    tail->count -= count;
+    memmove(tail->batches, tail->batches + count, tail->count * sizeof(struct batch *));
+}
+
+static void clear_tail(struct tail *tail)
+{
+    if (tail->batches != NULL) {
+        drop_oldest(tail, tail->count);
+        pl_free(tail->batches);
+        *tail = (struct tail){0};
+    }
+}
+
+static bool reserve(struct tail *tail)
+{
+    if (tail->count < tail->capacity) {
+        return true;
+    }
+    size_t capacity = tail->capacity == 0 ? 8 : tail->capacity * 2;
+    struct batch **batches = pl_realloc(tail->batches, capacity * sizeof(struct batch *));
+    if (batches == NULL) {
+        return false;
+    }
+    tail->batches = batches;
+    tail->capacity = capacity;
+    return true;
+}
+
+/* Without memory there is no tail, and who catches up reads the log instead. */
+static void keep(struct room *room, struct batch *batch)
+{
+    struct tail *tail = &room->tail;
+    if (tail->count > 0 && batch->first_seq != batch_last_seq(tail->batches[tail->count - 1]) + 1) {
+        drop_oldest(tail, tail->count);
+    }
+    if (!reserve(tail)) {
+        clear_tail(tail);
+        return;
+    }
+    tail->batches[tail->count++] = batch_ref(batch);
+    tail->bytes += batch_bytes(batch);
+    size_t excess = 0;
+    size_t bytes = tail->bytes;
+    while (bytes > room->lane->hub->tail_bytes && excess + 1 < tail->count) {
+        bytes -= batch_bytes(tail->batches[excess++]);
+    }
+    drop_oldest(tail, excess);
+}
+
+struct batch *room_find(const struct room *room, int64_t seq)
+{
+    const struct tail *tail = &room->tail;
+    size_t low = 0;
+    size_t high = tail->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (batch_last_seq(tail->batches[middle]) < seq) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    bool is_there = low < tail->count && tail->batches[low]->first_seq <= seq;
+    return is_there ? tail->batches[low] : NULL;
+}
+
+void room_trim(struct room *room)
+{
+    if (pl_list_is_empty(&room->behind)) {
+        clear_tail(&room->tail);
+    }
+}
+
+/* ---- life ---- */
+
+struct room *room_enter(struct lane *lane, const char *id, size_t id_len)
+{
+    struct room *room = pl_map_find(lane->rooms, id, id_len);
+    if (room != NULL || id_len > PL_ID_MAX) {
+        return room;
+    }
+    room = pl_calloc(1, sizeof(*room));
+    if (room == NULL) {
+        return NULL;
+    }
+    room->lane = lane;
+    room->id_len = id_len;
+    memcpy(room->id, id, id_len);
+    pl_list_init(&room->live);
+    pl_list_init(&room->behind);
+    if (pl_map_put(lane->rooms, id, id_len, room, NULL) != 0) {
+        pl_free(room);
+        return NULL;
+    }
+    if (interest_add(lane->hub->interest, TOPIC_CONVERSATION, id, id_len, lane->index) != 0) {
+        room_release(room);
+        return NULL;
+    }
+    return room;
+}
+
+void room_release(struct room *room)
+{
+    if (room->pins > 0 || !pl_list_is_empty(&room->live) || !pl_list_is_empty(&room->behind)) {
+        return;
+    }
+    struct lane *lane = room->lane;
+    interest_remove(lane->hub->interest, TOPIC_CONVERSATION, room->id, room->id_len, lane->index);
+    (void)pl_map_take(lane->rooms, room->id, room->id_len);
+    clear_tail(&room->tail);
+    pl_free(room);
+}
+
+/* ---- what comes ---- */
+
+static void remove_gone(struct pl_list *follows, const struct batch *batch)
+{
+    PL_LIST_FOREACH_SAFE (node, following, follows) {
+        struct follow *follow = PL_LIST_ENTRY(node, struct follow, room_node);
+        if (batch_removes(batch, follow->stream->user)) {
+            follow_remove(follow);
+        }
+    }
+}
+
+static bool is_removal(const struct batch *batch)
+{
+    return batch_is_change(batch) && !batch_adds(batch);
+}
+
+void room_deliver(struct room *room, struct batch *batch)
+{
+    room->pins++;
+    PL_LIST_FOREACH_SAFE (node, following, &room->live) {
+        follow_push(PL_LIST_ENTRY(node, struct follow, room_node), batch);
+    }
+    if (batch_last_seq(batch) > room->last_seq) {
+        room->last_seq = batch_last_seq(batch);
+        if (!pl_list_is_empty(&room->behind)) {
+            keep(room, batch);
+        }
+    }
+    if (is_removal(batch)) {
+        remove_gone(&room->live, batch);
+        remove_gone(&room->behind, batch);
+    }
+    room->pins--;
+    room_release(room);
+}
+
+/* What was lost may be newer than anything that came: everybody asks the log, and pages on their
+ * way do not count. */
+void room_on_gap(struct room *room)
+{
+    PL_LIST_FOREACH (node, &room->behind) {
+        PL_LIST_ENTRY(node, struct follow, room_node)->is_stale = true;
+    }
+    PL_LIST_FOREACH_SAFE (node, following, &room->live) {
+        struct follow *follow = PL_LIST_ENTRY(node, struct follow, room_node);
+        follow->is_stale = true;
+        follow_set_state(follow, FOLLOW_WAITING);
+        lane_delay(room->lane, follow->stream);
+    }
+}
