@@ -7,6 +7,14 @@
 static const parley_v1_ChatService_handlers chat_handlers = {
     .Send = chat_on_send,
     .Send_done = chat_on_send_done,
+    .SendStream_open = chat_on_stream_open,
+    .SendStream_message = chat_on_stream_message,
+    .SendStream_half_close = chat_on_stream_half_close,
+    .SendStream_writable = chat_on_stream_writable,
+    .SendStream_done = chat_on_stream_done,
+    .History = chat_on_history,
+    .History_writable = chat_on_history_writable,
+    .History_done = chat_on_history_done,
 };
 
 static const parley_v1_ConversationService_handlers conversation_handlers = {
@@ -16,6 +24,14 @@ static const parley_v1_ConversationService_handlers conversation_handlers = {
     .GetConversation_done = chat_on_get_done,
     .ListConversations = chat_on_list,
     .ListConversations_done = chat_on_list_done,
+    .AddMembers = chat_on_add,
+    .AddMembers_done = chat_on_add_done,
+    .RemoveMembers = chat_on_remove,
+    .RemoveMembers_done = chat_on_remove_done,
+    .LeaveConversation = chat_on_leave,
+    .LeaveConversation_done = chat_on_leave_done,
+    .ListMembers = chat_on_members,
+    .ListMembers_done = chat_on_members_done,
 };
 
 enum parley_code chat_new(parley_server *server, struct store *store, struct chat **chat,

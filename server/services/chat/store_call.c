@@ -15,6 +15,7 @@ static void deliver(struct pl_loop *loop, struct pl_mail *mail)
 {
     (void)loop;
     struct store_call *pending = PL_CONTAINER_OF(mail, struct store_call, mail);
+    pending->is_done = true;
     pending->on_done(pending);
 }
 
@@ -113,6 +114,7 @@ static void submit(struct store_call *pending, struct store *store, enum store_o
 
 void store_call_submit(struct store_call *pending, struct store *store, enum store_op op)
 {
+    pending->is_done = false;
     if (PL_LIKELY(!pending->is_short_of_memory)) {
         submit(pending, store, op);
         return;

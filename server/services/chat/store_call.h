@@ -31,6 +31,7 @@ struct store_call {
     store_call_fn reply;      /* unary.c's */
     parley_server_call *call; /* NULL: gone; kept true by whoever made it */
     struct pl_list node;      /* the owner's */
+    bool is_done;             /* it is back: between a submit and on_done it is the store's */
     union {
         struct store_request request;
         struct store_append append;
