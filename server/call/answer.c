@@ -94,6 +94,11 @@ int call_send_frames(parley_server_call *call, struct pl_buf *frames, size_t off
     return may_send(call) ? send_buf(call, frames, offset) : -1;
 }
 
+int call_append_frame(struct pl_buf **frames, const ProtobufCMessage *message)
+{
+    return pl_pb_frame_append(frames, message);
+}
+
 int parley_server_call_send_frame(parley_server_call *call, parley_frame *frame)
 {
     /* A frame is a struct pl_buf under its public name (wire/frame.c). */

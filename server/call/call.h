@@ -35,6 +35,9 @@ void call_fail(parley_server_call *call, const struct pl_error *err, bool is_tex
  * parley_server_call_send. */
 int call_send_frames(parley_server_call *call, struct pl_buf *frames, size_t offset);
 
+/* Append the frame of a message to a buffer, for call_send_frames; as pl_buf_append. @thread any */
+PL_MUST_CHECK int call_append_frame(struct pl_buf **frames, const ProtobufCMessage *message);
+
 /* Stands around every call. Registered at start, run in order of registration. */
 struct interceptor {
     /* Before the handler. PARLEY_OK: go on; else the call ends with this error (public text). */

@@ -10,6 +10,7 @@
 #include "call/server.h"
 #include "chat/chat.h"
 #include "core/loops.h"
+#include "fanout/hub.h"
 #include "grpc/grpc.h"
 #include "guard/auth.h"
 #include "main/key.h"
@@ -25,6 +26,7 @@ struct node {
     struct loops *loops;
     parley_server *server;
     struct auth *auth;
+    struct hub *hub;
     struct chat *chat;
     struct health *health;
     struct reflection *reflection;
@@ -37,6 +39,17 @@ static enum parley_code open_store(struct node *node, struct pl_error *err)
     struct store_sqlite_options options = store_options(node->config);
     enum parley_code code = store_sqlite_open(&options, &node->store, err);
     return code == PARLEY_OK ? code : pl_error_wrap(err, "store: ");
+}
+
+static enum parley_code open_hub(struct node *node, struct pl_error *err)
+{
+    const struct hub_options options = {
+        .store = node->store,
+        .loops = node->loops,
+        .encode = chat_encode,
+    };
+    hub_register_metrics();
+    return hub_new(&options, &node->hub, err);
 }
 
 static enum parley_code add_auth(struct node *node, struct pl_error *err)
@@ -58,7 +71,7 @@ static enum parley_code add_auth(struct node *node, struct pl_error *err)
 /* In this order: health and reflection tell of the services that were there before them. */
 static enum parley_code add_services(struct node *node, struct pl_error *err)
 {
-    enum parley_code code = chat_new(node->server, node->store, &node->chat, err);
+    enum parley_code code = chat_new(node->server, node->store, node->hub, &node->chat, err);
     if (code == PARLEY_OK) {
         code = health_new(node->server, node->loops, true, &node->health, err);
     }
@@ -116,6 +129,9 @@ enum parley_code node_open(const struct config *config, struct node **out, struc
     enum parley_code code = open_store(node, err);
     if (code == PARLEY_OK) {
         code = loops_new((unsigned)config->loops, &node->loops, err);
+    }
+    if (code == PARLEY_OK) {
+        code = open_hub(node, err);
     }
     if (code == PARLEY_OK) {
         code = server_new(&node->server, err);
@@ -187,6 +203,7 @@ void node_close(struct node *node)
     reflection_free(node->reflection);
     health_free(node->health);
     chat_free(node->chat);
+    hub_free(node->hub);
     server_free(node->server);
     auth_free(node->auth);
     pl_tls_unref(node->tls);

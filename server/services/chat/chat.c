@@ -12,6 +12,9 @@ static const parley_v1_ChatService_handlers chat_handlers = {
     .SendStream_half_close = chat_on_stream_half_close,
     .SendStream_writable = chat_on_stream_writable,
     .SendStream_done = chat_on_stream_done,
+    .Subscribe = chat_on_subscribe,
+    .Subscribe_writable = chat_on_subscribe_writable,
+    .Subscribe_done = chat_on_subscribe_done,
     .History = chat_on_history,
     .History_writable = chat_on_history_writable,
     .History_done = chat_on_history_done,
@@ -34,14 +37,15 @@ static const parley_v1_ConversationService_handlers conversation_handlers = {
     .ListMembers_done = chat_on_members_done,
 };
 
-enum parley_code chat_new(parley_server *server, struct store *store, struct chat **chat,
-                          struct pl_error *err)
+enum parley_code chat_new(parley_server *server, struct store *store, struct hub *hub,
+                          struct chat **chat, struct pl_error *err)
 {
     struct chat *made = pl_calloc(1, sizeof(*made));
     if (made == NULL) {
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for the chat services");
     }
     made->store = store;
+    made->hub = hub;
     if (parley_v1_ChatService_register(server, &chat_handlers, made) != 0 ||
         parley_v1_ConversationService_register(server, &conversation_handlers, made) != 0) {
         chat_free(made);

@@ -14,6 +14,7 @@
 
 struct chat {
     struct store *store;
+    struct hub *hub;
 };
 
 /* send.c */
@@ -38,6 +39,12 @@ void chat_on_history(parley_v1_ChatService_srv_History_call *call,
                      const Parley__V1__HistoryRequest *request, void *service);
 void chat_on_history_writable(parley_v1_ChatService_srv_History_call *call, void *service);
 void chat_on_history_done(parley_v1_ChatService_srv_History_call *call, void *service);
+
+/* subscribe.c */
+void chat_on_subscribe(parley_v1_ChatService_srv_Subscribe_call *call,
+                       const Parley__V1__SubscribeRequest *request, void *service);
+void chat_on_subscribe_writable(parley_v1_ChatService_srv_Subscribe_call *call, void *service);
+void chat_on_subscribe_done(parley_v1_ChatService_srv_Subscribe_call *call, void *service);
 
 /* conversations.c */
 void chat_on_create(parley_v1_ConversationService_srv_CreateConversation_call *call,

@@ -2,6 +2,11 @@
 /* From the store's structs to messages of the contract; see encode.h. */
 #include "chat/encode.h"
 
+#include "call/call.h"
+#include "chat/chat.h"
+
+#include "parley/v1/chat_service.pb-c.h"
+
 #include <string.h>
 
 char *encode_text(struct pl_arena *arena, struct store_bytes text)
@@ -141,4 +146,31 @@ Parley__V1__Event *encode_event(struct pl_arena *arena, char *conversation_id,
         out->membership = encode_membership(arena, event);
     }
     return out->sender_id != NULL && out->message != NULL ? out : NULL;
+}
+
+/* All of an event but its body and the ids of a members event fits; more goes to the heap. */
+#define SCRATCH_WORDS 128
+
+static Parley__V1__Event *encode_named(struct pl_arena *arena, struct store_bytes conversation_id,
+                                       const struct store_event *event)
+{
+    char *id = encode_text(arena, conversation_id);
+    return id != NULL ? encode_event(arena, id, event) : NULL;
+}
+
+int chat_encode(struct store_bytes conversation_id, const struct store_event *event,
+                struct pl_buf **frames)
+{
+    uint64_t scratch[SCRATCH_WORDS];
+    struct pl_arena arena;
+    int result = -1;
+    Parley__V1__SubscribeResponse response = PARLEY__V1__SUBSCRIBE_RESPONSE__INIT;
+    pl_arena_init(&arena, scratch, sizeof(scratch), 0);
+    response.kind_case = PARLEY__V1__SUBSCRIBE_RESPONSE__KIND_EVENT;
+    response.event = encode_named(&arena, conversation_id, event);
+    if (response.event != NULL) {
+        result = call_append_frame(frames, &response.base);
+    }
+    pl_arena_deinit(&arena);
+    return result;
 }

@@ -13,6 +13,8 @@ static const char *own_text(enum parley_code code)
         return "no such conversation, or you are not one of its members";
     case PARLEY_ALREADY_EXISTS:
         return "somebody else created a conversation with this id";
+    case PARLEY_OUT_OF_RANGE:
+        return "a cursor lies beyond the last event of its conversation";
     case PARLEY_PERMISSION_DENIED:
         return "only owners of a conversation may do this";
     default:

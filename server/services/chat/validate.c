@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define FIELD_MAX sizeof(((struct pl_error *)NULL)->field)
-
 enum parley_code chat_check_id(const char *field, const char *id, struct pl_error *err)
 {
     if (PL_LIKELY(pl_id_is_valid(id, strlen(id)))) {
@@ -27,7 +25,7 @@ enum parley_code chat_check_ids(const char *field, char *const *ids, size_t coun
     }
     for (size_t i = 0; i < count; i++) {
         if (!pl_id_is_valid(ids[i], strlen(ids[i]))) {
-            char one[FIELD_MAX];
+            char one[CHAT_FIELD_MAX];
             (void)pl_text_format(one, sizeof(one), "%s[%zu]", field, i);
             return chat_check_id(one, ids[i], err);
         }

@@ -19,7 +19,9 @@
 #define CHAT_PAGE_DEFAULT    100
 #define CHAT_HISTORY_MAX     10000
 #define CHAT_HISTORY_DEFAULT 100
-#define CHAT_TEXT_PLAIN      "text/plain"
+/* The name of a field, with its NUL: what struct pl_error holds. */
+#define CHAT_FIELD_MAX  64
+#define CHAT_TEXT_PLAIN "text/plain"
 
 PL_MUST_CHECK enum parley_code chat_check_id(const char *field, const char *id,
                                              struct pl_error *err);
