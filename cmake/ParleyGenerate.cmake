@@ -26,7 +26,7 @@ function(parley_generate name)
     foreach(dir ${ARG_IMPORT_DIRS})
         list(APPEND imports "-I${dir}")
     endforeach()
-    set(halves messages tables)
+    set(halves tables)
     set(kinds "")
     if(ARG_CLIENT)
         list(APPEND halves client)
@@ -62,8 +62,8 @@ function(parley_generate name)
     add_custom_command(
         OUTPUT ${outputs} ${sources} ${sources_client} ${sources_server}
         COMMAND "${CMAKE_COMMAND}" -E make_directory "${out}"
-        COMMAND "${CMAKE_COMMAND}" -E env "PROTOC_GEN_C=${PROTOC_GEN_C}"
-                "${PROTOC}" "--plugin=protoc-gen-parley-c=$<TARGET_FILE:parley::protoc-gen-parley-c>"
+        COMMAND "${PROTOC}" "--plugin=protoc-gen-c=${PROTOC_GEN_C}" "--c_out=${out}"
+                "--plugin=protoc-gen-parley-c=$<TARGET_FILE:parley::protoc-gen-parley-c>"
                 "--parley-c_out=${out}" "--parley-c_opt=${options}" ${imports} ${ARG_PROTOS}
         DEPENDS ${depends} parley::protoc-gen-parley-c
         COMMENT "Generating ${name} from ${ARG_PROTOS}"
