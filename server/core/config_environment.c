@@ -12,10 +12,8 @@
 
 /* Names with our prefix that mean something to others: PARLEY_CONFIG to parleyd's main, the rest to
  * the `parley` command, whose users may run both in one shell. */
-static const char *const foreign[] = {
-    "PARLEY_CONFIG",  "PARLEY_SERVER",   "PARLEY_TARGET", "PARLEY_TOKEN", "PARLEY_TOKEN_FILE",
-    "PARLEY_CA_FILE", "PARLEY_INSECURE", "PARLEY_USER",   "PARLEY_JSON",
-};
+static const char *const foreign[] = {"PARLEY_CONFIG", "PARLEY_SERVER", "PARLEY_TOKEN",
+                                      "PARLEY_TOKEN_FILE", "PARLEY_CA"};
 
 static bool ends_with(const char *text, const char *end)
 {
