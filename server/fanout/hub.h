@@ -48,8 +48,8 @@ void hub_free(struct hub *hub);
 void hub_register_metrics(void);
 
 /* What a stream asks of its owner. Functions that send return 0; 1: sent, but send no more until
- * hub_stream_writable; -1: the client is gone. None of them may close the stream; `conversation_id`
- * is NUL-terminated and borrowed until return. */
+ * hub_stream_writable (the short notices may come nevertheless); -1: the client is gone. None of
+ * them may close the stream; `conversation_id` is NUL-terminated and borrowed until return. */
 struct hub_stream_events {
     /* Whole frames, from `offset` to the end of the buffer; refs. */
     int (*send)(void *owner, struct pl_buf *frames, size_t offset);

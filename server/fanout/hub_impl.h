@@ -109,7 +109,8 @@ struct hub_stream {
     struct pl_list lane_node; /* lane->delayed */
     struct pl_list user_node; /* user_topic->streams */
     struct listing *listing;  /* on its way */
-    unsigned reads;
+    unsigned reads;           /* pages in flight */
+    unsigned reads_max;
     bool is_full;   /* send nothing until writable */
     bool is_broken; /* the client is gone, or the store failed for good */
     bool follows_all;

@@ -90,7 +90,9 @@ static void arrive(struct page *page)
         refuse(follow, &page->read.request.error);
     } else {
         follow_set_state(follow, FOLLOW_WAITING);
-        take_page(page, follow);
+        if (stream_may_send(stream)) {
+            take_page(page, follow);
+        } /* else it is read again when there is room: held pages would be memory of slow clients */
     }
     stream_pump(stream);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client's stream: the conversations it follows take turns in reading the log, as many at once as
- * HUB_STREAM_READS_MAX and only while the client takes what it is sent. @thread loop */
+/* A client's stream: the conversations it follows take turns in reading the log, several at once
+ * while the client takes what it is sent, and one at a time once it was full: a page that finds no
+ * room is read in vain. @thread loop */
 #include "fanout/hub_impl.h"
 
 #include "base/mem.h"
@@ -10,7 +11,10 @@
 
 bool stream_sent(struct hub_stream *stream, int answer)
 {
-    stream->is_full = stream->is_full || answer > 0;
+    if (answer > 0) {
+        stream->is_full = true;
+        stream->reads_max = 1;
+    }
     stream->is_broken = stream->is_broken || answer < 0;
     return stream_may_send(stream);
 }
@@ -26,7 +30,7 @@ void stream_fail(struct hub_stream *stream, const struct pl_error *err)
 /* A follow whose turn ended without a read in flight is LIVE, or the stream takes no more. */
 void stream_pump(struct hub_stream *stream)
 {
-    while (stream_may_send(stream) && stream->reads < HUB_STREAM_READS_MAX &&
+    while (stream_may_send(stream) && stream->reads < stream->reads_max &&
            !pl_list_is_empty(&stream->waiting)) {
         follow_advance(PL_LIST_ENTRY(stream->waiting.next, struct follow, stream_node));
     }
@@ -70,6 +74,7 @@ struct hub_stream *hub_stream_open(struct hub *hub, unsigned loop_index, const c
     stream->lane = &hub->lanes[loop_index];
     stream->events = events;
     stream->owner = owner;
+    stream->reads_max = HUB_STREAM_READS_MAX;
     pl_list_init(&stream->waiting);
     pl_list_init(&stream->delayed);
     pl_metric_add(&hub_metric_streams, 1);

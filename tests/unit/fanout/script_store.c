@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A store in slow motion; see script_store.h. */
+#include "script_store.h"
+
+#include "support/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct store_bytes text(const char *string)
+{
+    return (struct store_bytes){string, strlen(string)};
+}
+
+static bool is_text(struct store_bytes bytes, const char *string)
+{
+    return bytes.len == strlen(string) && memcmp(bytes.data, string, bytes.len) == 0;
+}
+
+/* ---- logs ---- */
+
+struct script_log *script_store_add_log(struct script_store *store, const char *id)
+{
+    assert_true(store->log_count < SCRIPT_LOGS);
+    struct script_log *log = &store->logs[store->log_count++];
+    (void)snprintf(log->id, sizeof(log->id), "%s", id);
+    log->first_seq = 1;
+    return log;
+}
+
+static size_t find_member(const struct script_log *log, struct store_bytes user)
+{
+    size_t i = 0;
+    while (i < log->member_count && !is_text(user, log->members[i])) {
+        i++;
+    }
+    return i;
+}
+
+void script_log_join(struct script_log *log, const char *user)
+{
+    if (find_member(log, text(user)) == log->member_count) {
+        assert_true(log->member_count < SCRIPT_MEMBERS);
+        (void)snprintf(log->members[log->member_count++], SCRIPT_USER_MAX, "%s", user);
+    }
+}
+
+static void leave(struct script_log *log, const char *user)
+{
+    size_t place = find_member(log, text(user));
+    if (place < log->member_count) {
+        memmove(log->members[place], log->members[--log->member_count], SCRIPT_USER_MAX);
+    }
+}
+
+static void add(struct script_log *log, enum store_kind kind, const char *user)
+{
+    assert_true(log->head_seq < SCRIPT_EVENTS);
+    log->kinds[log->head_seq] = kind;
+    (void)snprintf(log->users[log->head_seq], SCRIPT_USER_MAX, "%s", user);
+    log->head_seq++;
+}
+
+void script_log_send(struct script_log *log, size_t messages)
+{
+    for (size_t i = 0; i < messages; i++) {
+        add(log, STORE_MESSAGE, "");
+    }
+}
+
+void script_log_change(struct script_log *log, enum store_kind kind, const char *user)
+{
+    add(log, kind, user);
+    if (kind == STORE_MEMBERS_ADDED || kind == STORE_MEMBERS_CREATED) {
+        script_log_join(log, user);
+    } else {
+        leave(log, user);
+    }
+}
+
+static void fill(const struct script_log *log, int64_t seq, struct store_event *event)
+{
+    const char *user = log->users[seq - 1];
+    bool is_message = log->kinds[seq - 1] == STORE_MESSAGE;
+    *event = (struct store_event){.seq = seq,
+                                  .kind = log->kinds[seq - 1],
+                                  .sender = text("sender"),
+                                  .body = {user, is_message ? 0 : strlen(user) + 1}};
+}
+
+void script_store_tell(struct script_store *store, struct script_log *log)
+{
+    static struct store_event events[SCRIPT_EVENTS];
+    size_t count = 0;
+    for (int64_t seq = log->told_seq + 1; seq <= log->head_seq; seq++) {
+        fill(log, seq, &events[count++]);
+    }
+    if (count > 0) {
+        struct store_commit commit = {text(log->id), events, count};
+        log->told_seq = log->head_seq;
+        store->listener.on_commit(store->listener.context, &commit, 1);
+    }
+}
+
+void script_store_lose(struct script_log *log)
+{
+    log->told_seq = log->head_seq;
+}
+
+/* ---- requests ---- */
+
+static struct script_log *find_log(struct script_store *store, struct store_bytes id)
+{
+    for (size_t i = 0; i < store->log_count; i++) {
+        if (is_text(id, store->logs[i].id)) {
+            return &store->logs[i];
+        }
+    }
+    return NULL;
+}
+
+static void read_log(struct script_store *store, struct store_read *read)
+{
+    struct script_log *log = find_log(store, read->conversation_id);
+    if (log == NULL || find_member(log, read->user) == log->member_count) {
+        pl_fail(&read->request.error, PARLEY_NOT_FOUND, "no such conversation");
+        return;
+    }
+    int64_t from = read->from_seq > log->first_seq ? read->from_seq : log->first_seq;
+    int64_t left = log->head_seq - from + 1;
+    size_t count = left <= 0 ? 0 : (size_t)left;
+    count = count < read->limit ? count : read->limit;
+    struct store_event *events =
+        pl_arena_alloc(&read->request.arena, (count + 1) * sizeof(*events));
+    assert_non_null(events);
+    for (size_t i = 0; i < count; i++) {
+        fill(log, from + (int64_t)i, &events[i]);
+    }
+    read->events = events;
+    read->event_count = count;
+    read->head_seq = log->head_seq;
+    read->first_seq = log->first_seq;
+}
+
+static void list_logs(struct script_store *store, struct store_list_conversations *list)
+{
+    struct store_conversation *found =
+        pl_arena_calloc(&list->request.arena, SCRIPT_LOGS * sizeof(*found));
+    assert_non_null(found);
+    list->conversations = found;
+    for (size_t i = 0; i < store->log_count && list->count < list->limit; i++) {
+        struct script_log *log = &store->logs[i];
+        bool is_after =
+            list->after.len == 0 || strncmp(log->id, list->after.data, list->after.len + 1) > 0;
+        if (is_after && find_member(log, list->user) < log->member_count) {
+            found[list->count].id = text(log->id);
+            found[list->count++].head_seq = log->head_seq;
+        }
+    }
+}
+
+static bool fails(struct script_store *store, struct store_request *request)
+{
+    if (store->fail_count == 0) {
+        return false;
+    }
+    store->fail_count--;
+    pl_fail(&request->error, store->fail_code, "the store was told to fail");
+    return true;
+}
+
+bool script_store_read(struct script_store *store)
+{
+    if (store->queued_count == 0) {
+        return false;
+    }
+    struct store_request *request = store->queued[0];
+    memmove(store->queued, store->queued + 1, --store->queued_count * sizeof(request));
+    if (!fails(store, request)) {
+        if (request->op == STORE_OP_READ) {
+            read_log(store, (struct store_read *)request);
+        } else {
+            list_logs(store, (struct store_list_conversations *)request);
+        }
+    }
+    store->ready[store->ready_count++] = request;
+    return true;
+}
+
+bool script_store_finish(struct script_store *store)
+{
+    if (store->ready_count == 0) {
+        return false;
+    }
+    struct store_request *request = store->ready[0];
+    memmove(store->ready, store->ready + 1, --store->ready_count * sizeof(request));
+    request->done(request);
+    return true;
+}
+
+void script_store_serve_all(struct script_store *store)
+{
+    while (script_store_read(store)) {
+    }
+    while (script_store_finish(store)) {
+    }
+}
+
+static void submit(struct store *base, struct store_request *request)
+{
+    struct script_store *store = (struct script_store *)base;
+    pl_error_clear(&request->error);
+    pl_arena_init(&request->arena, NULL, 0, 0);
+    assert_true(store->queued_count + store->ready_count < SCRIPT_PENDING);
+    store->queued[store->queued_count++] = request;
+    store->reads += request->op == STORE_OP_READ ? 1 : 0;
+}
+
+static void set_listener(struct store *base, const struct store_listener *listener)
+{
+    ((struct script_store *)base)->listener = *listener;
+}
+
+static const struct store_ops ops = {.submit = submit, .set_listener = set_listener};
+
+void script_store_init(struct script_store *store)
+{
+    memset(store, 0, sizeof(*store));
+    store->base.ops = &ops;
+}
