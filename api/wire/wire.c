@@ -10,6 +10,10 @@
 #define RESET_BURST      100000
 #define RESET_PER_SECOND 10000
 
+/* Frame types that nobody has defined; nghttp2 knows the ones below. */
+#define UNKNOWN_TYPE_FIRST 0x20
+#define UNKNOWN_TYPE_LAST  0xff
+
 static nghttp2_session_callbacks *new_callbacks(void)
 {
     nghttp2_session_callbacks *callbacks = NULL;
@@ -33,6 +37,10 @@ static nghttp2_option *new_option(bool is_server)
     nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1);
     if (is_server) {
         nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST, RESET_PER_SECOND);
+        /* Ignored all the same (on_unknown_frame), but seen, so that a flood of them is. */
+        for (int type = UNKNOWN_TYPE_FIRST; type <= UNKNOWN_TYPE_LAST; type++) {
+            nghttp2_option_set_user_recv_extension_type(option, (uint8_t)type);
+        }
     }
     return option;
 }

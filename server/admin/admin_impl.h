@@ -12,8 +12,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#define ADMIN_REQUEST_MAX 8192 /* bytes of one request: line, headers and a body that is ignored   \
-                                */
+#define ADMIN_REQUEST_MAX                                                                          \
+    8192 /* bytes of one request: line, headers and a body that is ignored                         \
+          */
 #define ADMIN_PATH_MAX 256
 
 struct pl_buf;

@@ -2,7 +2,6 @@
 /* What the gRPC server has on one loop. Thread: that loop; main calls in by loops_call. */
 #include "grpc/grpc_impl.h"
 
-
 #define SWEEP_MAX_MS 5000
 #define SWEEP_MIN_MS 50
 
