@@ -83,6 +83,9 @@ static int compare(const void *a, const void *b)
 
 static const char *find_clash(struct symbols *symbols)
 {
+    if (symbols->count == 0) {
+        return NULL;
+    }
     qsort(symbols->items, symbols->count, sizeof(*symbols->items), compare);
     for (size_t i = 1; i < symbols->count; i++) {
         if (strcmp(symbols->items[i - 1].name, symbols->items[i].name) == 0) {
