@@ -7,6 +7,7 @@
 
 #include "parley/stub.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define PREFIX_BYTES  5
@@ -14,24 +15,29 @@
 
 /* The scan predicts; this holds protobuf-c to it, whatever it does. */
 struct budget {
-    struct pl_arena *arena;
+    struct pl_arena *arena; /* NULL: the heap */
     size_t left;
+    bool is_exhausted;
 };
 
 static void *budget_alloc(void *context, size_t size)
 {
     struct budget *budget = context;
-    if (ALIGN8(size) > budget->left) {
-        return NULL;
+    void *memory = NULL;
+    if (ALIGN8(size) <= budget->left) {
+        memory = budget->arena != NULL ? pl_arena_alloc(budget->arena, size) : pl_malloc(size);
     }
-    budget->left -= ALIGN8(size);
-    return pl_arena_alloc(budget->arena, size);
+    budget->left -= memory != NULL ? ALIGN8(size) : 0;
+    budget->is_exhausted |= memory == NULL;
+    return memory;
 }
 
 static void budget_free(void *context, void *memory)
 {
-    (void)context;
-    (void)memory; /* the arena is freed at once */
+    struct budget *budget = context;
+    if (budget->arena == NULL) { /* an arena is freed at once */
+        pl_free(memory);
+    }
 }
 
 static void *heap_alloc(void *context, size_t size)
@@ -48,9 +54,10 @@ static void heap_free(void *context, void *memory)
 
 static ProtobufCAllocator heap_allocator = {.alloc = heap_alloc, .free = heap_free};
 
-enum parley_code pl_pb_decode(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data,
-                              size_t len, struct pl_arena *arena, const struct pl_pb_limits *limits,
-                              ProtobufCMessage **message, struct pl_error *err)
+static enum parley_code scan_and_unpack(const ProtobufCMessageDescriptor *descriptor,
+                                        const uint8_t *data, size_t len, struct pl_arena *arena,
+                                        const struct pl_pb_limits *limits,
+                                        ProtobufCMessage **message, struct pl_error *err)
 {
     size_t predicted = 0;
     *message = NULL;
@@ -64,26 +71,26 @@ enum parley_code pl_pb_decode(const ProtobufCMessageDescriptor *descriptor, cons
     ProtobufCAllocator allocator = {
         .alloc = budget_alloc, .free = budget_free, .allocator_data = &budget};
     *message = protobuf_c_message_unpack(descriptor, &allocator, len, data);
-    if (*message == NULL) {
-        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory to unpack a message");
+    if (*message != NULL) {
+        return PARLEY_OK;
     }
-    return PARLEY_OK;
+    return budget.is_exhausted
+               ? pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory to unpack a message")
+               : pl_fail(err, PARLEY_INTERNAL, "a message cannot be unpacked");
+}
+
+enum parley_code pl_pb_decode(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data,
+                              size_t len, struct pl_arena *arena, const struct pl_pb_limits *limits,
+                              ProtobufCMessage **message, struct pl_error *err)
+{
+    return scan_and_unpack(descriptor, data, len, arena, limits, message, err);
 }
 
 enum parley_code pl_pb_decode_heap(const ProtobufCMessageDescriptor *descriptor,
                                    const uint8_t *data, size_t len, ProtobufCMessage **message,
                                    struct pl_error *err)
 {
-    *message = NULL;
-    enum parley_code code = pl_pb_scan(descriptor, data, len, NULL, NULL, err);
-    if (code != PARLEY_OK) {
-        return code;
-    }
-    *message = protobuf_c_message_unpack(descriptor, &heap_allocator, len, data);
-    if (*message == NULL) {
-        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory to unpack a message");
-    }
-    return PARLEY_OK;
+    return scan_and_unpack(descriptor, data, len, NULL, NULL, message, err);
 }
 
 void parley_message_free(ProtobufCMessage *message)

@@ -31,7 +31,8 @@ PL_MUST_CHECK enum parley_code pl_pb_scan(const ProtobufCMessageDescriptor *desc
 
 /* Scan and unpack. @param arena  where the message lives; never unpacked elsewhere.
  * @param limits  NULL: the default ones. @return as pl_pb_scan, with *message borrowed from the
- * arena. */
+ * arena. INTERNAL also for what protobuf-c cannot unpack: a missing proto2 `required` field, or a
+ * second copy of a singular message when both leave a oneof unset. */
 PL_MUST_CHECK enum parley_code pl_pb_decode(const ProtobufCMessageDescriptor *descriptor,
                                             const uint8_t *data, size_t len, struct pl_arena *arena,
                                             const struct pl_pb_limits *limits,

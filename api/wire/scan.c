@@ -218,6 +218,9 @@ static enum parley_code scan_packed(struct scan *scan, const ProtobufCFieldDescr
     }
     scan->at = end;
     enum parley_code code = take_elements(scan, count);
+    if (field->type == PROTOBUF_C_TYPE_BOOL) {
+        count = len; /* protobuf-c makes room for one a byte, however long they are */
+    }
     return code != PARLEY_OK ? code : take_alloc(scan, (size_t)count * element_bytes(field->type));
 }
 
