@@ -735,52 +735,6 @@ static void test_what_the_scan_accepts_protobuf_c_unpacks(void **state)
     assert_in_range(accepted, 5000, 95000); /* both verdicts are tried */
 }
 
-/* ---- frames ---- */
-
-static void test_frames_are_appended_to_one_buffer(void **state)
-{
-    (void)state;
-    Parley__Test__Sample sample = PARLEY__TEST__SAMPLE__INIT;
-    sample.i32 = 1;
-    static const uint8_t frame[] = {0, 0, 0, 0, 2, 8, 1};
-    struct pl_buf *buf = NULL;
-    for (size_t n = 1; n <= 100; n++) {
-        assert_int_equal(pl_pb_frame_append(&buf, &sample.base), 0);
-        assert_int_equal(buf->len, n * sizeof(frame));
-    }
-    for (size_t n = 0; n < 100; n++) {
-        assert_memory_equal(buf->data + n * sizeof(frame), frame, sizeof(frame));
-    }
-    pl_buf_unref(buf);
-    parley_frame *public_frame = parley_frame_new(&sample.base);
-    assert_non_null(public_frame);
-    parley_frame_unref(parley_frame_ref(public_frame));
-    parley_frame_unref(public_frame);
-}
-
-static bool append_frames(void *context)
-{
-    struct pl_buf *buf = NULL;
-    bool is_done = true;
-    for (int n = 0; n < 20; n++) {
-        size_t before = buf != NULL ? buf->len : 0;
-        if (pl_pb_frame_append(&buf, context) != 0) {
-            assert_int_equal(buf != NULL ? buf->len : 0, before);
-            is_done = false;
-        }
-    }
-    pl_buf_unref(buf);
-    return is_done;
-}
-
-static void test_frames_without_memory_leave_the_buffer_as_it_was(void **state)
-{
-    (void)state;
-    Parley__Test__Sample sample = PARLEY__TEST__SAMPLE__INIT;
-    sample.i32 = 1;
-    (void)failing_heap_sweep(append_frames, &sample.base);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -807,8 +761,6 @@ int main(void)
         cmocka_unit_test(test_capped_arena_is_never_exceeded),
         cmocka_unit_test(test_no_memory_is_resource_exhausted_and_leaks_nothing),
         cmocka_unit_test(test_what_the_scan_accepts_protobuf_c_unpacks),
-        cmocka_unit_test(test_frames_are_appended_to_one_buffer),
-        cmocka_unit_test(test_frames_without_memory_leave_the_buffer_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
