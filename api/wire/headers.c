@@ -28,6 +28,8 @@
 /* Some clients cap a block of metadata at 8 KiB; ours stay below (S3). */
 #define BLOCK_BYTES_MAX 8000
 #define FIELD_OVERHEAD  32
+/* nghttp2 sends no block of over 64 KiB, and says so too late for the call to hear of it. */
+#define METADATA_BYTES_MAX 64000
 
 static const nghttp2_nv RESPONSE_HEADERS[] = {
     NV(":status", "200"),
@@ -103,7 +105,7 @@ static int block_add_metadata(struct block *block, const parley_metadata *metada
             block->nva[block->count - 1].flags |= NGHTTP2_NV_FLAG_NO_INDEX;
         }
     }
-    return 0;
+    return block->bytes <= METADATA_BYTES_MAX ? 0 : -1;
 }
 
 static int block_add_message(struct block *block, const char *message)

@@ -160,7 +160,9 @@ void pl_response_end(struct pl_stream *stream)
     if (stream->has_status) {
         return;
     }
-    if (stream->has_grpc_status) {
+    /* A grpc-status wins over HTTP's, but OK is not believed of a response whose messages were
+     * dropped because it is not gRPC. */
+    if (stream->has_grpc_status && (stream->status.code != PARLEY_OK || is_http_ok(stream))) {
         stream->has_status = true;
         if (stream->status.code == PARLEY_OK && pl_framer_is_partial(&stream->framer)) {
             stream->has_status = false;

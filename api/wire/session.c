@@ -307,7 +307,8 @@ enum parley_code pl_session_open(struct pl_session *session, const struct pl_ope
     }
     if (pl_headers_send_request(made, open) != 0) {
         pl_stream_recycle_if_over(made);
-        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a call");
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED,
+                       "no memory for a call, or too much metadata for one");
     }
     made->is_h2_open = true;
     made->is_user_open = true;

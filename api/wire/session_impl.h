@@ -177,7 +177,8 @@ void pl_response_headers_end(struct pl_stream *stream, bool is_last_block);
 void pl_response_end(struct pl_stream *stream); /* the peer's END_STREAM, everything delivered */
 void pl_response_closed(struct pl_stream *stream, uint32_t h2_error);
 
-/* headers.c: header blocks that we send. 0, or -1: no memory. */
+/* headers.c: header blocks that we send. 0, or -1: no memory, or more metadata than fits a block.
+ */
 int pl_headers_send_response(struct pl_stream *stream, const parley_metadata *metadata);
 int pl_headers_send_trailers_only(struct pl_stream *stream, const struct pl_status *status,
                                   const parley_metadata *trailers);

@@ -183,6 +183,13 @@ void pl_stream_cancel(struct pl_stream *stream, uint32_t h2_error)
     reset(stream, h2_error);
 }
 
+static size_t give_up(struct pl_stream *stream)
+{
+    pl_stream_set_status(stream, PARLEY_RESOURCE_EXHAUSTED, "no memory to send");
+    reset(stream, NGHTTP2_INTERNAL_ERROR);
+    return 0;
+}
+
 size_t pl_stream_write(struct pl_stream *stream, struct pl_buf *frames, size_t offset)
 {
     struct pl_session *session = stream->session;
@@ -192,15 +199,14 @@ size_t pl_stream_write(struct pl_stream *stream, struct pl_buf *frames, size_t o
     if (offset >= frames->len) {
         return stream->queue.bytes;
     }
-    if (pl_queue_push(&stream->queue, frames, offset) != 0 ||
-        (session->is_server && !stream->is_headers_out &&
-         pl_headers_send_response(stream, NULL) != 0)) {
-        pl_stream_set_status(stream, PARLEY_RESOURCE_EXHAUSTED, "no memory to send");
-        session->queued_bytes += frames->len - offset;
-        reset(stream, NGHTTP2_INTERNAL_ERROR);
-        return 0;
+    if (pl_queue_push(&stream->queue, frames, offset) != 0) {
+        return give_up(stream);
     }
     session->queued_bytes += frames->len - offset;
+    if (session->is_server && !stream->is_headers_out &&
+        pl_headers_send_response(stream, NULL) != 0) {
+        return give_up(stream);
+    }
     stream->is_above_high_water |= stream->queue.bytes >= session->limits.write_high_water;
     if (stream->is_deferred) {
         stream->is_deferred = false;
@@ -247,8 +253,7 @@ void pl_stream_send_headers(struct pl_stream *stream, const parley_metadata *met
         return;
     }
     if (pl_headers_send_response(stream, metadata) != 0) {
-        pl_stream_set_status(stream, PARLEY_RESOURCE_EXHAUSTED, "no memory to send");
-        reset(stream, NGHTTP2_INTERNAL_ERROR);
+        (void)give_up(stream);
         return;
     }
     pl_session_touch(stream->session);

@@ -91,10 +91,10 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
                      void *user_data)
 {
     (void)h2;
-    (void)flags;
     (void)frame;
     struct raw_peer *peer = user_data;
     struct raw_seen *seen = &peer->seen;
+    seen->never_indexed += (flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0;
     seen->trailers_bytes += name_len + len + 32;
     if (is_name(name, name_len, ":status")) {
         seen->http_status = atoi((const char *)value);
@@ -172,6 +172,8 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
         break;
     case NGHTTP2_GOAWAY:
         peer->is_goaway_seen = true;
+        peer->goaways++;
+        peer->goaway_last_id = frame->goaway.last_stream_id;
         peer->goaway_error = frame->goaway.error_code;
         keep(peer->goaway_text, sizeof(peer->goaway_text), frame->goaway.opaque_data,
              frame->goaway.opaque_data_len);

@@ -37,7 +37,8 @@ struct raw_seen {
     uint32_t close_error;
     bool is_reset; /* a RST_STREAM came */
     uint32_t reset_error;
-    int custom; /* headers that are not ours */
+    int custom;        /* headers that are not ours */
+    int never_indexed; /* headers marked so */
 };
 
 /* A scripted answer of the raw server; or body of a raw request. */
@@ -67,6 +68,8 @@ struct raw_peer {
     bool is_failed;
     enum parley_code code;
     bool is_goaway_seen;
+    int goaways;
+    int32_t goaway_last_id; /* of the last one, as the other two */
     uint32_t goaway_error;
     char goaway_text[64];
     int settings_seen;

@@ -83,7 +83,8 @@ bool pair_carry(struct pair *pair, struct pair_side *from);
 size_t pair_gather(struct pair *pair, struct pair_side *from);
 
 /* Open a call and log it. */
-struct pair_log *pair_open(struct pair *pair, const char *path);
+struct pair_log *pair_open(struct pair *pair, const char *path); /* NULL: refused */
+struct pair_log *pair_open_with(struct pair *pair, const struct pl_open *open);
 /* One framed message of `len` bytes of `fill`. */
 struct pl_buf *pair_message(size_t len, uint8_t fill);
 /* Write one such message. @return as pl_stream_write */

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Flow control (F1 to F3, F5): messages larger than a window, a reader that pauses, a writer that
+ * is told to stop and to go on. */
+#include "session_pair.h"
+#include "support/check.h"
+
+#include <string.h>
+
+#define KIB 1024U
+
+static struct pair *new_echo(void)
+{
+    struct pair *pair = pair_new(NULL, NULL);
+    assert_non_null(pair);
+    pair->server.hooks.on_message = pair_echo_message;
+    pair->server.hooks.on_half_close = pair_finish_ok;
+    return pair;
+}
+
+static void test_f3_message_larger_than_the_window_gets_through(void **state)
+{
+    (void)state;
+    static const size_t pieces[] = {0, 1000};
+    for (size_t i = 0; i < 2; i++) {
+        struct pair *pair = new_echo();
+        pair->piece = pieces[i];
+        struct pair_log *call = pair_open(pair, "/a.B/C");
+        (void)pair_write(call, 200 * KIB, 'x'); /* both windows of a stream are 64 KiB */
+        pl_stream_half_close(call->stream);
+        pair_pump(pair);
+        assert_int_equal(call->closes, 1);
+        assert_int_equal(call->code, PARLEY_OK);
+        assert_int_equal(call->messages, 1);
+        assert_int_equal(call->bytes_len, 200 * KIB);
+        assert_int_equal(call->bytes[200 * KIB - 1], 'x');
+        pair_free(pair);
+    }
+}
+
+static void test_f2_more_than_the_connection_window_gets_through(void **state)
+{
+    (void)state;
+    struct pair *pair = new_echo();
+    struct pair_log *calls[4];
+    for (size_t i = 0; i < 4; i++) {
+        calls[i] = pair_open(pair, "/a.B/C");
+        (void)pair_write(calls[i], 2000 * KIB, (uint8_t)i);
+        pl_stream_half_close(calls[i]->stream);
+    }
+    pair_pump(pair);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(calls[i]->code, PARLEY_OK);
+        assert_int_equal(calls[i]->bytes_len, 2000 * KIB);
+        assert_int_equal(calls[i]->bytes[2000 * KIB - 1], i);
+    }
+    pair_free(pair);
+}
+
+static void pause_first(struct pair *pair, struct pair_log *log)
+{
+    if (pair->server.count == 1) {
+        pl_stream_pause(log->stream, true);
+    }
+}
+
+static void test_f1_paused_stream_stalls_only_itself(void **state)
+{
+    (void)state;
+    struct pair *pair = new_echo();
+    pair->server.hooks.on_request = pause_first;
+    struct pair_log *paused = pair_open(pair, "/a.B/C");
+    for (int i = 0; i < 40; i++) {
+        (void)pair_write(paused, 100 * KIB, 'p'); /* four times the connection's window */
+    }
+    pl_stream_half_close(paused->stream);
+    pair_pump(pair);
+    /* One window of it was sent, and none was delivered. */
+    assert_in_range(pair->to_server_bytes, 60 * KIB, 70 * KIB);
+    assert_int_equal(pair->server.logs[0]->messages, 0);
+    struct pair_log *other = pair_open(pair, "/a.B/C");
+    (void)pair_write(other, 300 * KIB, 'o');
+    pl_stream_half_close(other->stream);
+    pair_pump(pair);
+    assert_int_equal(other->code, PARLEY_OK);
+    assert_int_equal(other->bytes_len, 300 * KIB);
+    assert_int_equal(paused->closes, 0);
+    pl_stream_pause(pair->server.logs[0]->stream, false);
+    pair_pump(pair);
+    assert_int_equal(paused->closes, 1);
+    assert_int_equal(paused->code, PARLEY_OK);
+    assert_int_equal(paused->messages, 40);
+    assert_int_equal(paused->bytes_len, 4000 * KIB);
+    pair_free(pair);
+}
+
+static void pause_each(struct pair *pair, struct pair_log *log, const uint8_t *data, size_t len)
+{
+    pair_echo_message(pair, log, data, len);
+    pl_stream_pause(log->stream, true);
+}
+
+static void test_f1_pause_takes_effect_after_the_message(void **state)
+{
+    (void)state;
+    struct pair *pair = new_echo();
+    pair->server.hooks.on_message = pause_each;
+    struct pair_log *call = pair_open(pair, "/a.B/C");
+    for (uint8_t i = 0; i < 5; i++) {
+        (void)pair_write(call, i, i);
+    }
+    pl_stream_half_close(call->stream);
+    for (int i = 1; i <= 5; i++) {
+        pair_pump(pair);
+        assert_int_equal(call->messages, i);
+        assert_int_equal(pair->server.logs[0]->half_closes,
+                         i == 5); /* and no end before its time */
+        if (pair->server.logs[0]->stream != NULL) {
+            pl_stream_pause(pair->server.logs[0]->stream, false);
+        }
+    }
+    pair_pump(pair);
+    assert_int_equal(call->code, PARLEY_OK);
+    pair_free(pair);
+}
+
+static void test_f1_client_that_pauses_gets_all_after_the_trailers_came(void **state)
+{
+    (void)state;
+    struct pair *pair = new_echo();
+    struct pair_log *call = pair_open(pair, "/a.B/C");
+    pl_stream_pause(call->stream, true);
+    (void)pair_write(call, 3, 'a');
+    (void)pair_write(call, 4, 'b');
+    pl_stream_half_close(call->stream);
+    pair_pump(pair);
+    assert_int_equal(pair->server.logs[0]->closes, 1); /* the server is done */
+    assert_int_equal(call->messages, 0);
+    assert_int_equal(call->closes, 0);
+    pl_stream_pause(call->stream, false);
+    pair_pump(pair);
+    assert_int_equal(call->messages, 2);
+    assert_int_equal(call->closes, 1);
+    assert_int_equal(call->code, PARLEY_OK);
+    pair_free(pair);
+}
+
+static void test_f1_cancel_while_paused_drops_what_is_held(void **state)
+{
+    (void)state;
+    struct pair *pair = new_echo();
+    pair->server.hooks.on_request = pause_first;
+    struct pair_log *call = pair_open(pair, "/a.B/C");
+    (void)pair_write(call, 1000, 'a');
+    pair_pump(pair);
+    pl_stream_cancel(call->stream, 8);
+    pair_pump(pair);
+    assert_int_equal(call->code, PARLEY_CANCELLED);
+    assert_int_equal(pair->server.logs[0]->closes, 1);
+    assert_int_equal(pair->server.logs[0]->code, PARLEY_CANCELLED);
+    assert_int_equal(pair->server.logs[0]->messages, 0);
+    assert_int_equal(pl_session_stream_count(pair->client.session), 0);
+    assert_int_equal(pl_session_stream_count(pair->server.session), 0);
+    pair_free(pair);
+}
+
+static void test_f5_writer_is_told_to_stop_and_once_to_go_on(void **state)
+{
+    (void)state;
+    struct pl_session_limits limits = {.write_high_water = 100 * KIB};
+    struct pair *pair = pair_new(NULL, &limits);
+    struct pair_log *call = pair_open(pair, "/a.B/C");
+    pl_stream_pause(call->stream, true);
+    pair_pump(pair);
+    struct pair_log *served = pair->server.logs[0];
+    for (int i = 0; i < 30; i++) {
+        (void)pair_write(served, 10 * KIB, 'w');
+    }
+    assert_true(pl_stream_is_above_high_water(served->stream));
+    pair_pump(pair);
+    /* 64 KiB went out; the rest waits, and nobody is called. */
+    assert_true(pl_stream_is_above_high_water(served->stream));
+    assert_int_equal(served->writables, 0);
+    assert_in_range(pl_stream_queued_bytes(served->stream), 230 * KIB, 240 * KIB);
+    assert_int_equal(pl_session_queued_bytes(pair->server.session),
+                     pl_stream_queued_bytes(served->stream));
+    pl_stream_pause(call->stream, false);
+    pair_pump(pair);
+    assert_int_equal(served->writables, 1);
+    assert_false(pl_stream_is_above_high_water(served->stream));
+    assert_int_equal(call->messages, 30);
+    assert_int_equal(pl_session_queued_bytes(pair->server.session), 0);
+    pair_free(pair);
+}
+
+static void test_writes_after_the_end_are_ignored(void **state)
+{
+    (void)state;
+    struct pair *pair = new_echo();
+    struct pair_log *call = pair_open(pair, "/a.B/C");
+    pl_stream_half_close(call->stream);
+    assert_int_equal(pair_write(call, 3, 'x'), 0);
+    pair_pump(pair);
+    assert_int_equal(pair->server.logs[0]->messages, 0);
+    assert_int_equal(call->code, PARLEY_OK);
+    pair_free(pair);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_f3_message_larger_than_the_window_gets_through),
+        cmocka_unit_test(test_f2_more_than_the_connection_window_gets_through),
+        cmocka_unit_test(test_f1_paused_stream_stalls_only_itself),
+        cmocka_unit_test(test_f1_pause_takes_effect_after_the_message),
+        cmocka_unit_test(test_f1_client_that_pauses_gets_all_after_the_trailers_came),
+        cmocka_unit_test(test_f1_cancel_while_paused_drops_what_is_held),
+        cmocka_unit_test(test_f5_writer_is_told_to_stop_and_once_to_go_on),
+        cmocka_unit_test(test_writes_after_the_end_are_ignored),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
