@@ -7,8 +7,9 @@
  *      +--deadline, cancel, no connection------+
  *
  * Threads: the fields of `own` belong to the channel's loop. Any thread may write, half-close,
- * pause or cancel: those travel as mail (struct order), each with a reference to the call, so that
- * one that arrives after the end finds a call that ignores it. */
+ * pause or cancel: those travel as mail, each with a reference to the call, so that one that
+ * arrives after the end finds a call that ignores it. Only a write needs memory for its mail: a
+ * call can always be ended. */
 #include "call_impl.h"
 #include "channel_impl.h"
 #include "error_impl.h"
@@ -23,6 +24,7 @@
 #define REPLAY_BYTES_MAX   (256 * 1024)
 #define ATTEMPTS_MAX       3
 #define DEFAULT_TIMEOUT_MS 30000
+#define TIMEOUT_MAX_MS     (INT64_C(10) * 365 * 24 * 3600 * 1000) /* longer is as good as none */
 #define H2_CANCEL          8
 
 enum call_state {
@@ -37,7 +39,7 @@ struct queued_frame {
 };
 
 struct parley_call {
-    atomic_uint refs; /* one for the call itself until done, one for each order under way */
+    atomic_uint refs; /* one for the call itself until done, one for each mail under way */
     parley_channel *channel;
     const parley_method *method;
     const struct sdk_call_events *events;
@@ -49,6 +51,13 @@ struct parley_call {
     atomic_size_t stream_bytes; /* queued on the stream at the last look */
     atomic_bool wants_writable;
     atomic_bool is_over;
+    struct pl_mail start_mail;
+    struct pl_mail half_close_mail;
+    struct pl_mail control_mail; /* tells to look at wants_cancel and wants_pause */
+    atomic_bool is_half_close_posted;
+    atomic_bool is_control_posted;
+    atomic_bool wants_cancel;
+    atomic_bool wants_pause;
 
     struct {
         enum call_state state;
@@ -66,27 +75,19 @@ struct parley_call {
     } own;
 };
 
-enum order_kind {
-    ORDER_START,
-    ORDER_WRITE,
-    ORDER_HALF_CLOSE,
-    ORDER_PAUSE,
-    ORDER_RESUME,
-    ORDER_CANCEL
-};
-
-struct order {
+struct write_mail {
     struct pl_mail mail;
     parley_call *call;
-    enum order_kind kind;
     struct pl_buf *frame;
 };
 
 static void call_unref(parley_call *call)
 {
     if (atomic_fetch_sub(&call->refs, 1) == 1) {
+        parley_channel *channel = call->channel;
         parley_metadata_free(call->metadata);
         pl_free(call);
+        atomic_fetch_sub(&channel->call_count, 1);
     }
 }
 
@@ -139,12 +140,17 @@ static void abort_call(parley_call *call, parley_error *error)
     finish(call, error, NULL);
 }
 
+static parley_error *deadline_error(const parley_call *call)
+{
+    return sdk_error(PARLEY_DEADLINE_EXCEEDED, "no answer to %s within %lld ms", call->method->path,
+                     (long long)call->timeout_ms);
+}
+
 static void on_deadline(struct pl_loop *loop, struct pl_timer *timer)
 {
     parley_call *call = PL_CONTAINER_OF(timer, parley_call, own.deadline);
     (void)loop;
-    abort_call(call, sdk_error(PARLEY_DEADLINE_EXCEEDED, "no answer to %s within %lld ms",
-                               call->method->path, (long long)call->timeout_ms));
+    abort_call(call, deadline_error(call));
 }
 
 static void note_room(parley_call *call)
@@ -152,7 +158,11 @@ static void note_room(parley_call *call)
     size_t queued =
         call->own.stream == NULL ? call->own.frame_bytes : pl_stream_queued_bytes(call->own.stream);
     atomic_store(&call->stream_bytes, queued);
-    if (queued + atomic_load(&call->posted_bytes) <= WRITE_HIGH_WATER / 2 &&
+    /* Asked again with every write that comes out of the mail and, if the stream was over its mark,
+     * when half of that is gone. */
+    bool has_room = call->own.stream == NULL ? queued < WRITE_HIGH_WATER
+                                             : !pl_stream_is_above_high_water(call->own.stream);
+    if (has_room && atomic_load(&call->posted_bytes) <= WRITE_HIGH_WATER / 2 &&
         atomic_exchange(&call->wants_writable, false) && call->events->on_writable != NULL) {
         call->events->on_writable(call->user);
     }
@@ -186,7 +196,9 @@ static enum parley_code open_stream(parley_call *call, struct pl_session *sessio
     parley_channel *channel = call->channel;
     parley_metadata *joined = NULL;
     const parley_metadata *metadata = channel->token_metadata;
-    if (call->metadata != NULL) {
+    if (parley_metadata_find(call->metadata, "authorization", NULL) != NULL) {
+        metadata = call->metadata; /* the call speaks for itself */
+    } else if (call->metadata != NULL) {
         joined = copy_metadata(channel->token_metadata, call->metadata);
         if (joined == NULL) {
             return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "out of memory");
@@ -295,6 +307,21 @@ static void pause_call(parley_call *call, bool paused)
     }
 }
 
+/* A waiting call: on the connection, if there is one; else it waits, or ends if it does not want
+ * to. */
+static void place(parley_call *call)
+{
+    parley_channel *channel = call->channel;
+    if (channel->current != NULL && channel->current->is_ready) {
+        start_on(call, channel->current);
+    } else if (parley_channel_get_state(channel) == PARLEY_CHANNEL_TRANSIENT_FAILURE &&
+               !call->waits_for_ready) {
+        finish(call, sdk_error_copy(channel->last_error), NULL);
+    } else {
+        channel_want_connection(channel);
+    }
+}
+
 static void begin(parley_call *call)
 {
     parley_channel *channel = call->channel;
@@ -311,69 +338,67 @@ static void begin(parley_call *call)
             return;
         }
     }
-    if (channel->current != NULL && channel->current->is_ready) {
-        start_on(call, channel->current);
-        return;
-    }
-    if (parley_channel_get_state(channel) == PARLEY_CHANNEL_TRANSIENT_FAILURE &&
-        !call->waits_for_ready) {
-        finish(call, sdk_error_copy(channel->last_error), NULL);
-        return;
-    }
-    channel_want_connection(channel);
+    place(call);
 }
 
-static void deliver_order(struct pl_loop *loop, struct pl_mail *mail)
+static void deliver_start(struct pl_loop *loop, struct pl_mail *mail)
 {
-    struct order *order = PL_CONTAINER_OF(mail, struct order, mail);
-    parley_call *call = order->call;
+    parley_call *call = PL_CONTAINER_OF(mail, parley_call, start_mail);
     (void)loop;
-    switch (order->kind) {
-    case ORDER_START:
-        begin(call);
-        break;
-    case ORDER_WRITE:
-        write_frame(call, order->frame);
-        break;
-    case ORDER_HALF_CLOSE:
-        half_close(call);
-        break;
-    case ORDER_PAUSE:
-    case ORDER_RESUME:
-        if (call->own.state != CALL_DONE) {
-            pause_call(call, order->kind == ORDER_PAUSE);
-        }
-        break;
-    case ORDER_CANCEL:
-        abort_call(call, sdk_error(PARLEY_CANCELLED, "cancelled by the caller"));
-        break;
-    }
-    pl_free(order);
+    begin(call);
     call_unref(call);
 }
 
-/* takes `frame`. Returns 0, or -1: no memory. */
-static int post(parley_call *call, enum order_kind kind, struct pl_buf *frame)
+static void deliver_write(struct pl_loop *loop, struct pl_mail *mail)
 {
-    struct order *order = pl_calloc(1, sizeof(*order));
-    if (order == NULL) {
-        pl_buf_unref(frame);
-        return -1;
+    struct write_mail *write = PL_CONTAINER_OF(mail, struct write_mail, mail);
+    parley_call *call = write->call;
+    (void)loop;
+    write_frame(call, write->frame);
+    pl_free(write);
+    call_unref(call);
+}
+
+static void deliver_half_close(struct pl_loop *loop, struct pl_mail *mail)
+{
+    parley_call *call = PL_CONTAINER_OF(mail, parley_call, half_close_mail);
+    (void)loop;
+    half_close(call);
+    call_unref(call);
+}
+
+static void deliver_control(struct pl_loop *loop, struct pl_mail *mail)
+{
+    parley_call *call = PL_CONTAINER_OF(mail, parley_call, control_mail);
+    (void)loop;
+    /* Before the looks: what is wanted after them is mailed again. */
+    atomic_store(&call->is_control_posted, false);
+    if (atomic_load(&call->wants_cancel)) {
+        abort_call(call, sdk_error(PARLEY_CANCELLED, "cancelled by the caller"));
+    } else if (call->own.state != CALL_DONE) {
+        pause_call(call, atomic_load(&call->wants_pause));
     }
-    order->mail.deliver = deliver_order;
-    order->call = call;
-    order->kind = kind;
-    order->frame = frame;
+    call_unref(call);
+}
+
+static void post(parley_call *call, struct pl_mail *mail)
+{
     atomic_fetch_add(&call->refs, 1);
-    pl_loop_post(call->channel->loop, &order->mail);
-    return 0;
+    pl_loop_post(call->channel->loop, mail);
+}
+
+static void post_control(parley_call *call)
+{
+    if (!atomic_exchange(&call->is_control_posted, true)) {
+        post(call, &call->control_mail);
+    }
 }
 
 static int64_t choose_timeout(const parley_channel *channel, const parley_method *method,
                               const parley_call_options *options)
 {
     if (options != NULL && options->timeout_ms > 0) {
-        return options->timeout_ms;
+        return options->timeout_ms > TIMEOUT_MAX_MS ? INT64_MAX : options->timeout_ms;
     }
     if (method->client_streaming || method->server_streaming) {
         return INT64_MAX;
@@ -392,6 +417,10 @@ parley_call *sdk_call_start(parley_channel *channel, const parley_method *method
         return NULL;
     }
     atomic_init(&call->refs, 1);
+    atomic_fetch_add(&channel->call_count, 1);
+    call->start_mail.deliver = deliver_start;
+    call->half_close_mail.deliver = deliver_half_close;
+    call->control_mail.deliver = deliver_control;
     call->channel = channel;
     call->method = method;
     call->events = events;
@@ -410,31 +439,32 @@ parley_call *sdk_call_start(parley_channel *channel, const parley_method *method
         call->own.is_half_closed = true;
         failed = keep_frame(call, request) != 0 || failed;
     }
-    if (failed || post(call, ORDER_START, NULL) != 0) {
+    if (failed) {
         drop_frames(call);
         call_unref(call);
         return NULL;
     }
+    post(call, &call->start_mail);
     return call;
 }
 
 int sdk_call_write(parley_call *call, struct pl_buf *frame)
 {
-    if (atomic_load(&call->is_over)) {
+    struct write_mail *write = atomic_load(&call->is_over) ? NULL : pl_calloc(1, sizeof(*write));
+    if (write == NULL) {
         pl_buf_unref(frame);
         return -1;
     }
+    write->mail.deliver = deliver_write;
+    write->call = call;
+    write->frame = frame;
     size_t queued = atomic_fetch_add(&call->posted_bytes, frame->len) + frame->len +
                     atomic_load(&call->stream_bytes);
     bool is_full = queued >= WRITE_HIGH_WATER;
-    size_t len = frame->len;
     if (is_full) {
         atomic_store(&call->wants_writable, true);
     }
-    if (post(call, ORDER_WRITE, frame) != 0) {
-        atomic_fetch_sub(&call->posted_bytes, len);
-        return -1;
-    }
+    post(call, &write->mail);
     return is_full ? 1 : 0;
 }
 
@@ -445,17 +475,21 @@ void *sdk_call_user(const parley_call *call)
 
 void parley_call_writes_done(parley_call *call)
 {
-    (void)post(call, ORDER_HALF_CLOSE, NULL);
+    if (!atomic_exchange(&call->is_half_close_posted, true)) {
+        post(call, &call->half_close_mail);
+    }
 }
 
 void parley_call_cancel(parley_call *call)
 {
-    (void)post(call, ORDER_CANCEL, NULL);
+    atomic_store(&call->wants_cancel, true);
+    post_control(call);
 }
 
 void parley_call_pause(parley_call *call, bool paused)
 {
-    (void)post(call, paused ? ORDER_PAUSE : ORDER_RESUME, NULL);
+    atomic_store(&call->wants_pause, paused);
+    post_control(call);
 }
 
 /* ---- what the session says ---- */
@@ -513,11 +547,16 @@ static void on_close(void *owner, struct pl_stream *stream, const struct pl_stat
         call->own.stream = NULL;
         pl_list_remove(&call->own.node);
         pl_list_push(&call->channel->waiting, &call->own.node);
-        channel_want_connection(call->channel);
+        /* Not now: the connection that tells this may be on its way out. */
+        pl_loop_at_turn_end(call->channel->loop, &call->channel->replace);
         return;
     }
     parley_error *error = call->own.failure;
     call->own.failure = NULL;
+    if (error == NULL && status->code == PARLEY_CANCELLED &&
+        pl_loop_now_ms(call->channel->loop) >= call->own.deadline_ms) {
+        error = deadline_error(call); /* the server was faster than our timer */
+    }
     if (error == NULL) {
         error = sdk_error_from_status(status, pl_stream_trailers(stream));
     }
@@ -528,8 +567,8 @@ static void on_goaway(void *owner, uint32_t h2_error)
 {
     struct link *link = owner;
     (void)h2_error;
-    link->is_draining = true;
-    if (link->channel->current == link) {
+    /* Before its SETTINGS it was no connection: its end is a failed attempt. */
+    if (link->channel->current == link && link->is_ready) {
         link->channel->current = NULL;
         channel_set_state(link->channel, PARLEY_CHANNEL_IDLE);
     }
@@ -562,6 +601,21 @@ void channel_start_waiting(parley_channel *channel)
     while (!pl_list_is_empty(&batch)) {
         parley_call *call = PL_LIST_ENTRY(batch.next, parley_call, own.node);
         start_on(call, channel->current);
+    }
+}
+
+void channel_replace_waiting(struct pl_loop *loop, struct pl_turn_hook *hook)
+{
+    parley_channel *channel = PL_CONTAINER_OF(hook, parley_channel, replace);
+    struct pl_list batch;
+    (void)loop;
+    pl_list_init(&batch);
+    pl_list_splice(&batch, &channel->waiting);
+    while (!pl_list_is_empty(&batch)) {
+        parley_call *call = PL_LIST_ENTRY(batch.next, parley_call, own.node);
+        pl_list_remove(&call->own.node);
+        pl_list_push(&channel->waiting, &call->own.node);
+        place(call);
     }
 }
 

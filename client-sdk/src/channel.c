@@ -163,6 +163,7 @@ parley_error *parley_channel_new(const char *target, const parley_channel_option
     (void)pthread_mutex_init(&made->shared.mu, NULL);
     made->options = chosen;
     made->is_driven = chosen.is_driven;
+    made->replace.run = channel_replace_waiting;
     pl_list_init(&made->waiting);
     pl_list_init(&made->active);
     pl_list_init(&made->links);
@@ -187,6 +188,7 @@ static void deliver_close(struct pl_loop *loop, struct pl_mail *mail)
     parley_channel *channel = PL_CONTAINER_OF(mail, struct errand, mail)->channel;
     channel->is_closing = true;
     channel_cancel_calls(channel);
+    pl_loop_cancel_turn_end(&channel->replace);
     pl_timer_stop(loop, &channel->retry);
     channel_close_links(channel);
     channel_set_state(channel, PARLEY_CHANNEL_SHUTDOWN);
@@ -201,10 +203,12 @@ static void deliver_token(struct pl_loop *loop, struct pl_mail *mail)
     pl_free(errand);
 }
 
-/* Drive the loop here until every link is gone; a thread of its own has been stopped before. */
+/* Drive the loop here until every link is gone and every call was told its end, those included that
+ * were started by the callbacks of others; a thread of its own has been stopped before. */
 static void run_down(parley_channel *channel)
 {
-    while (!pl_list_is_empty(&channel->links) || channel->is_resolving) {
+    while (!pl_list_is_empty(&channel->links) || channel->is_resolving ||
+           atomic_load(&channel->call_count) > 0) {
         struct pollfd wait = {.fd = pl_loop_fd(channel->loop), .events = POLLIN};
         (void)poll(&wait, 1, pl_loop_wait_ms(channel->loop));
         pl_loop_turn(channel->loop);

@@ -13,6 +13,7 @@
 #include "parley/channel.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define CHANNEL_ADDRESSES_MAX 16
 
@@ -26,7 +27,6 @@ struct link {
     uint64_t received_bytes; /* at the last look */
     bool is_probing;         /* a PING is out */
     bool is_ready;           /* the peer's SETTINGS arrived */
-    bool is_draining;
 };
 
 struct parley_channel {
@@ -46,7 +46,9 @@ struct parley_channel {
     struct pl_list waiting;          /* calls without a connection, in order */
     struct pl_list active;           /* calls on a stream */
     struct pl_list links;
-    struct link *current; /* takes new calls; NULL: none */
+    struct link *current;        /* takes new calls; NULL: none */
+    struct pl_turn_hook replace; /* calls went back to `waiting` */
+    atomic_size_t call_count;    /* calls whose memory is not freed. @thread any */
     bool is_closing;
     bool is_resolving;
 
@@ -81,6 +83,8 @@ void channel_close_links(parley_channel *channel);
 
 /* Give waiting calls to the ready link. @thread loop */
 void channel_start_waiting(parley_channel *channel);
+/* Find a place for calls that came back from a connection (channel.replace). @thread loop */
+void channel_replace_waiting(struct pl_loop *loop, struct pl_turn_hook *hook);
 /* Fail waiting calls with `error` (borrowed); those with wait_for_ready only if `all`. @thread loop
  */
 void channel_fail_waiting(parley_channel *channel, const parley_error *error, bool all);

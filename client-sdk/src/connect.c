@@ -59,8 +59,8 @@ static void fail_attempt(parley_channel *channel)
     uint32_t highest = channel->options.backoff_max_ms;
     initial = initial == 0 ? BACKOFF_INITIAL_MS : initial;
     highest = highest == 0 ? BACKOFF_MAX_MS : highest;
-    uint32_t backoff = channel->backoff_ms == 0 ? initial : channel->backoff_ms / 5 * 8;
-    channel->backoff_ms = backoff > highest ? highest : backoff;
+    uint64_t backoff = channel->backoff_ms == 0 ? initial : (uint64_t)channel->backoff_ms * 8 / 5;
+    channel->backoff_ms = (uint32_t)(backoff > highest ? highest : backoff);
     channel_set_state(channel, PARLEY_CHANNEL_TRANSIENT_FAILURE);
     channel_fail_waiting(channel, channel->last_error, false);
     double jitter = 1 - BACKOFF_JITTER + 2 * BACKOFF_JITTER * (double)pl_random_below(1001) / 1000;
@@ -161,7 +161,9 @@ static enum parley_code open_link(parley_channel *channel, const struct pl_addre
         .session =
             {
                 .is_server = false,
-                .limits = {.message_bytes_max = (uint32_t)channel->options.max_message_bytes},
+                .limits = {.message_bytes_max = channel->options.max_message_bytes > UINT32_MAX
+                                                    ? UINT32_MAX
+                                                    : (uint32_t)channel->options.max_message_bytes},
                 .events = &call_session_events,
                 .owner = link,
                 .scheme = channel->tls == NULL ? "http" : "https",
