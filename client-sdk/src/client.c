@@ -45,7 +45,11 @@ parley_error *parley_client_new(parley_channel *channel, const parley_client_opt
     pl_list_init(&made->subscriptions);
     outbox_init(made);
     (void)pthread_mutex_init(&made->shared.mu, NULL);
-    (void)pthread_cond_init(&made->shared.changed, NULL);
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&made->shared.changed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     *client = made;
     return NULL;
 }
@@ -74,8 +78,11 @@ static void deliver_closing(struct pl_loop *loop, struct pl_mail *mail)
     parley_client *client = PL_CONTAINER_OF(mail, struct closing, mail)->client;
     (void)loop;
     client->is_closing = true;
+    client
+        ->open_calls++; /* the client may be freed as soon as nothing is open: not before the end */
     outbox_close(client);
     subscriptions_close(client);
+    client->open_calls--;
     client_check_closed(client);
 }
 
@@ -102,6 +109,9 @@ void parley_client_free(parley_client *client)
         return;
     }
     struct closing closing = {.mail = {.deliver = deliver_closing}, .client = client};
+    (void)pthread_mutex_lock(&client->shared.mu);
+    client->shared.is_closing = true;
+    (void)pthread_mutex_unlock(&client->shared.mu);
     pl_loop_post(client->loop, &closing.mail);
     wait_closed(client);
     (void)pthread_cond_destroy(&client->shared.changed);
@@ -109,10 +119,22 @@ void parley_client_free(parley_client *client)
     pl_free(client);
 }
 
+parley_error *client_refuse_waiting(const parley_client *client)
+{
+    return client->channel->is_driven || pl_loop_is_current(client->loop)
+               ? sdk_error(PARLEY_FAILED_PRECONDITION,
+                           "on the channel's own thread waiting would wait for itself")
+               : NULL;
+}
+
 parley_error *parley_client_flush(parley_client *client, int64_t timeout_ms)
 {
     struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    parley_error *error = client_refuse_waiting(client);
+    if (error != NULL) {
+        return error;
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += timeout_ms / 1000;
     until.tv_nsec += (timeout_ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {

@@ -30,6 +30,7 @@ struct outbox {
     struct pl_list inflight; /* written to the stream, in order; all older than `unsent` */
     parley_call *stream;     /* NULL: none */
     bool is_full;            /* the stream takes no more until on_writable */
+    uint32_t hint_ms;        /* what the server asked to wait, in the answer to one message */
     struct pl_timer retry;
     struct pl_timer expiry;
     struct backoff backoff;
@@ -49,6 +50,7 @@ struct parley_client {
         pthread_cond_t changed;
         size_t unsent_bytes;
         size_t unsent_count;
+        bool is_closing; /* nothing more is accepted */
         bool is_closed;
     } shared;
 };
@@ -56,6 +58,9 @@ struct parley_client {
 /* outbox.c @thread loop */
 void outbox_init(parley_client *client);
 void outbox_close(parley_client *client); /* reports what is left as CANCELLED */
+
+/* @return NULL, or FAILED_PRECONDITION: waiting on this thread would wait for itself. */
+parley_error *client_refuse_waiting(const parley_client *client);
 
 /* subscription.c @thread loop */
 void subscriptions_close(parley_client *client);

@@ -18,6 +18,7 @@
 
 #define CONTENT_TYPE_DEFAULT "text/plain"
 #define BODY_MAX             65536
+#define HINT_MAX_MS          3600000
 
 struct outgoing {
     struct pl_list node;
@@ -94,6 +95,21 @@ static void settle_failed(struct outgoing *message, const Parley__V1__SendError 
     parley_error_free(error);
 }
 
+/* May the same message succeed later? */
+static bool is_passing(const Parley__V1__SendError *failure)
+{
+    return failure->code == PARLEY_UNAVAILABLE || failure->code == PARLEY_ABORTED ||
+           failure->retry_after_ms > 0;
+}
+
+static void note_hint(parley_client *client, int64_t hint_ms)
+{
+    int64_t bounded = hint_ms > HINT_MAX_MS ? HINT_MAX_MS : hint_ms;
+    if (bounded > (int64_t)client->outbox.hint_ms) {
+        client->outbox.hint_ms = (uint32_t)bounded;
+    }
+}
+
 static void on_answer(void *user, const ProtobufCMessage *raw)
 {
     parley_client *client = user;
@@ -115,9 +131,10 @@ static void on_answer(void *user, const ProtobufCMessage *raw)
     if (response->result_case != PARLEY__V1__SEND_STREAM_RESPONSE__RESULT_ERROR) {
         return;
     }
-    if (response->error->code == PARLEY_UNAVAILABLE && client->outbox.stream != NULL) {
-        parley_call_cancel(
-            client->outbox.stream); /* everything unanswered is sent again, in order */
+    if (is_passing(response->error) && client->outbox.stream != NULL) {
+        /* Everything unanswered is sent again, in order. */
+        note_hint(client, response->error->retry_after_ms);
+        parley_call_cancel(client->outbox.stream);
         return;
     }
     settle_failed(message, response->error);
@@ -183,9 +200,11 @@ static void on_done(void *user, const parley_error *error, const parley_metadata
         settle_all(client, error);
         return;
     }
+    note_hint(client, parley_error_retry_after_ms(error));
     if (!pl_list_is_empty(&outbox->unsent)) {
-        retry_later(client, parley_error_retry_after_ms(error));
+        retry_later(client, outbox->hint_ms);
     }
+    outbox->hint_ms = 0;
 }
 
 static const parley_call_events stream_events = {
@@ -231,8 +250,9 @@ static void write_unsent(parley_client *client)
     while (!outbox->is_full && !pl_list_is_empty(&outbox->unsent)) {
         struct outgoing *message = PL_LIST_ENTRY(outbox->unsent.next, struct outgoing, node);
         int result = write_message(client, message);
-        if (result < 0) {
-            return; /* the stream is over: on_done comes */
+        if (result < 0) { /* no memory: the stream's end sets `stream` to NULL */
+            retry_later(client, 0);
+            return;
         }
         pl_list_remove(&message->node);
         pl_list_push(&outbox->inflight, &message->node);
@@ -348,13 +368,18 @@ parley_error *parley_client_send(parley_client *client, const parley_outgoing *m
     copy->on_sent = on_sent;
     copy->user = user;
     (void)pthread_mutex_lock(&client->shared.mu);
+    bool is_closing = client->shared.is_closing;
     bool is_full = client->shared.unsent_bytes + copy->body_len > client->options.outbox_bytes_max;
-    if (!is_full) {
+    if (!is_full && !is_closing) {
         client->shared.unsent_bytes += copy->body_len;
         client->shared.unsent_count++;
         pl_loop_post(client->loop, &copy->mail); /* under the lock: the order of these calls */
     }
     (void)pthread_mutex_unlock(&client->shared.mu);
+    if (is_closing) {
+        pl_free(copy);
+        return sdk_error(PARLEY_CANCELLED, "the client is being closed");
+    }
     if (is_full) {
         pl_free(copy);
         return sdk_error(PARLEY_RESOURCE_EXHAUSTED, "the outbox holds %zu bytes already",
@@ -391,11 +416,10 @@ parley_error *parley_client_send_wait(parley_client *client, const parley_outgoi
                                       parley_receipt *receipt)
 {
     struct waiter waiter = {.mu = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER};
-    if (client->channel->is_driven || pl_loop_is_current(client->loop)) {
-        return sdk_error(PARLEY_FAILED_PRECONDITION,
-                         "waiting here would wait for itself: use parley_client_send");
+    parley_error *error = client_refuse_waiting(client);
+    if (error == NULL) {
+        error = parley_client_send(client, message, on_fate, &waiter);
     }
-    parley_error *error = parley_client_send(client, message, on_fate, &waiter);
     if (error != NULL) {
         return error;
     }

@@ -16,11 +16,11 @@
 
 #include "parley/v1/chat_service.client.parley.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 struct place {
     int64_t seq;
-    bool is_removed;
     char conversation_id[PL_ID_MAX + 1];
 };
 
@@ -33,15 +33,25 @@ struct parley_subscription {
     struct pl_map *places; /* conversation id -> struct place */
     bool follows_all;
     bool is_cancelled;
+    bool is_over;
+    parley_error *broken; /* why we broke the call off, instead of what it says; NULL: we did not */
+    bool is_fatal;        /* ... and there is no going on */
     parley_call *call;
+    struct pl_mail cancel_mail;
+    atomic_bool is_cancel_posted;
+    atomic_uint refs; /* one until the end, one for the cancellation under way */
     struct pl_timer retry;
     struct backoff backoff;
 };
 
 static void subscribe(parley_subscription *subscription);
 
-static void free_subscription(parley_subscription *subscription)
+static void unref(parley_subscription *subscription)
 {
+    if (atomic_fetch_sub(&subscription->refs, 1) > 1) {
+        return;
+    }
+    parley_error_free(subscription->broken);
     pl_map_free(subscription->places, pl_free);
     pl_free(subscription);
 }
@@ -50,18 +60,14 @@ static void free_subscription(parley_subscription *subscription)
 static void end(parley_subscription *subscription, const parley_error *error)
 {
     parley_client *client = subscription->client;
+    subscription->is_over = true;
     pl_timer_stop(client->loop, &subscription->retry);
     pl_list_remove(&subscription->node);
     if (subscription->events.on_done != NULL) {
         subscription->events.on_done(subscription->user, error);
     }
-    free_subscription(subscription);
+    unref(subscription);
     client_check_closed(client);
-}
-
-static struct place *find_place(parley_subscription *subscription, const char *id)
-{
-    return pl_map_find(subscription->places, id, strlen(id));
 }
 
 /* The place of a conversation, made at `seq` if it is new. NULL: no memory, or no valid id. */
@@ -87,14 +93,43 @@ static struct place *want_place(parley_subscription *subscription, const char *i
 
 /* ---- what the server says ---- */
 
+/* End the call from our side: to ask again from where we are, or for good. @param why  takes */
+static void break_off(parley_subscription *subscription, bool is_fatal, parley_error *why)
+{
+    parley_error_free(subscription->broken);
+    subscription->broken = why;
+    subscription->is_fatal = is_fatal;
+    parley_call_cancel(subscription->call);
+}
+
+/* The place of what the server tells about, or NULL: nothing can be told without a loss. */
+static struct place *told_place(parley_subscription *subscription, const char *id, int64_t seq)
+{
+    struct place *place = want_place(subscription, id, seq);
+    if (place == NULL) {
+        break_off(subscription, true,
+                  pl_id_is_valid(id, strlen(id))
+                      ? sdk_error(PARLEY_RESOURCE_EXHAUSTED, "no memory to follow %s", id)
+                      : sdk_error(PARLEY_INTERNAL, "the server tells of no valid conversation"));
+    }
+    return place;
+}
+
+static void break_off_at_hole(parley_subscription *subscription, const struct place *place)
+{
+    break_off(subscription, false,
+              sdk_error(PARLEY_DATA_LOSS, "the server left out what follows %lld of %s",
+                        (long long)place->seq, place->conversation_id));
+}
+
 static void take_event(parley_subscription *subscription, const Parley__V1__Event *event)
 {
-    struct place *place = want_place(subscription, event->conversation_id, event->seq - 1);
+    struct place *place = told_place(subscription, event->conversation_id, event->seq - 1);
     if (place == NULL || event->seq <= place->seq) {
         return; /* a repeat */
     }
     if (event->seq != place->seq + 1) {
-        parley_call_cancel(subscription->call); /* a hole: ask again from where we are */
+        break_off_at_hole(subscription, place);
         return;
     }
     place->seq = event->seq;
@@ -105,7 +140,11 @@ static void take_event(parley_subscription *subscription, const Parley__V1__Even
 
 static void take_caught_up(parley_subscription *subscription, const Parley__V1__CaughtUp *caught_up)
 {
-    struct place *place = want_place(subscription, caught_up->conversation_id, caught_up->seq);
+    struct place *place = told_place(subscription, caught_up->conversation_id, caught_up->seq);
+    if (place != NULL && place->seq < caught_up->seq) {
+        break_off_at_hole(subscription, place);
+        return;
+    }
     if (place != NULL && subscription->events.on_caught_up != NULL) {
         subscription->events.on_caught_up(subscription->user, place->conversation_id, place->seq);
     }
@@ -115,7 +154,7 @@ static void take_truncated(parley_subscription *subscription,
                            const Parley__V1__Truncated *truncated)
 {
     struct place *place =
-        want_place(subscription, truncated->conversation_id, truncated->first_seq - 1);
+        told_place(subscription, truncated->conversation_id, truncated->first_seq - 1);
     if (place == NULL) {
         return;
     }
@@ -130,10 +169,9 @@ static void take_truncated(parley_subscription *subscription,
 
 static void take_removed(parley_subscription *subscription, const Parley__V1__Removed *removed)
 {
-    struct place *place = find_place(subscription, removed->conversation_id);
-    if (place != NULL) {
-        place->is_removed = true;
-    }
+    /* Whoever comes back later starts there: their old place would be a hole. */
+    pl_free(pl_map_take(subscription->places, removed->conversation_id,
+                        strlen(removed->conversation_id)));
     if (subscription->events.on_removed != NULL) {
         subscription->events.on_removed(subscription->user, removed->conversation_id);
     }
@@ -144,7 +182,7 @@ static void on_message(void *user, const ProtobufCMessage *raw)
     parley_subscription *subscription = user;
     const Parley__V1__SubscribeResponse *response = (const Parley__V1__SubscribeResponse *)raw;
     backoff_reset(&subscription->backoff);
-    if (subscription->is_cancelled) {
+    if (subscription->is_cancelled || subscription->broken != NULL) {
         return;
     }
     switch (response->kind_case) {
@@ -193,21 +231,23 @@ static void wait_and_retry(parley_subscription *subscription, const parley_error
 static void on_call_done(void *user, const parley_error *error, const parley_metadata *trailers)
 {
     parley_subscription *subscription = user;
+    parley_error *broken = subscription->broken;
     (void)trailers;
+    subscription->broken = NULL;
     subscription->call = NULL;
     subscription->client->open_calls--;
+    error = broken == NULL ? error : broken;
     if (subscription->is_cancelled) {
         end(subscription, NULL);
-        return;
-    }
-    if (!can_mend(error)) {
+    } else if (subscription->is_fatal || !can_mend(error)) {
         end(subscription, error);
-        return;
+    } else {
+        if (subscription->events.on_interrupted != NULL) {
+            subscription->events.on_interrupted(subscription->user, error);
+        }
+        wait_and_retry(subscription, error);
     }
-    if (subscription->events.on_interrupted != NULL) {
-        subscription->events.on_interrupted(subscription->user, error);
-    }
-    wait_and_retry(subscription, error);
+    parley_error_free(broken);
 }
 
 static const parley_call_events call_events = {
@@ -229,9 +269,6 @@ static void fill_cursors(const parley_subscription *subscription, Parley__V1__Cu
     size_t iterator = 0;
     for (struct place *place = pl_map_next(subscription->places, &iterator, NULL, NULL);
          place != NULL; place = pl_map_next(subscription->places, &iterator, NULL, NULL)) {
-        if (place->is_removed) {
-            continue;
-        }
         Parley__V1__Cursor *cursor = &cursors[request->n_cursors];
         parley__v1__cursor__init(cursor);
         cursor->conversation_id = place->conversation_id;
@@ -245,6 +282,12 @@ static void subscribe(parley_subscription *subscription)
     Parley__V1__SubscribeRequest request = PARLEY__V1__SUBSCRIBE_REQUEST__INIT;
     parley_call_options options = {.size = sizeof(options), .wait_for_ready = true};
     size_t count = pl_map_count(subscription->places);
+    if (count == 0 && !subscription->follows_all) {
+        parley_error *error = sdk_error(PARLEY_NOT_FOUND, "no longer a member of any of them");
+        end(subscription, error);
+        parley_error_free(error);
+        return;
+    }
     Parley__V1__Cursor *cursors = pl_calloc(count, sizeof(*cursors));
     request.cursors = pl_calloc(count, sizeof(*request.cursors));
     request.all_conversations = subscription->follows_all;
@@ -276,6 +319,55 @@ static void deliver_start(struct pl_loop *loop, struct pl_mail *mail)
     subscribe(subscription);
 }
 
+/* ---- cancelling ---- */
+
+static void cancel(parley_subscription *subscription)
+{
+    if (subscription->is_cancelled || subscription->is_over) {
+        return;
+    }
+    subscription->is_cancelled = true;
+    if (subscription->call != NULL) {
+        parley_call_cancel(subscription->call);
+    } else {
+        end(subscription, NULL);
+    }
+}
+
+static void deliver_cancel(struct pl_loop *loop, struct pl_mail *mail)
+{
+    parley_subscription *subscription = PL_CONTAINER_OF(mail, parley_subscription, cancel_mail);
+    (void)loop;
+    cancel(subscription);
+    unref(subscription);
+}
+
+/* ---- the interface ---- */
+
+static parley_error *start_place(parley_subscription *subscription, const parley_cursor *cursor)
+{
+    const char *id = cursor->conversation_id;
+    if (id == NULL || !pl_id_is_valid(id, strlen(id))) {
+        return sdk_error(PARLEY_INVALID_ARGUMENT,
+                         "conversation_id: 1 to 64 bytes of [A-Za-z0-9._~:-]");
+    }
+    return want_place(subscription, id, cursor->after_seq) == NULL
+               ? sdk_error(PARLEY_RESOURCE_EXHAUSTED, "out of memory")
+               : NULL;
+}
+
+/* @return false: the client is being closed. */
+static bool post_start(parley_client *client, parley_subscription *subscription)
+{
+    (void)pthread_mutex_lock(&client->shared.mu);
+    bool is_accepted = !client->shared.is_closing;
+    if (is_accepted) {
+        pl_loop_post(client->loop, &subscription->mail);
+    }
+    (void)pthread_mutex_unlock(&client->shared.mu);
+    return is_accepted;
+}
+
 parley_error *parley_client_subscribe(parley_client *client, const parley_cursor *cursors,
                                       size_t cursor_count, bool all,
                                       const parley_subscription_events *events, void *user,
@@ -293,11 +385,12 @@ parley_error *parley_client_subscribe(parley_client *client, const parley_cursor
         return sdk_error(PARLEY_RESOURCE_EXHAUSTED, "out of memory");
     }
     made->places = places;
+    atomic_init(&made->refs, 1);
     for (size_t i = 0; i < cursor_count; i++) {
-        if (want_place(made, cursors[i].conversation_id, cursors[i].after_seq) == NULL) {
-            free_subscription(made);
-            return sdk_error(PARLEY_INVALID_ARGUMENT,
-                             "conversation_id: 1 to 64 bytes of [A-Za-z0-9._~:-]");
+        parley_error *error = start_place(made, &cursors[i]);
+        if (error != NULL) {
+            unref(made);
+            return error;
         }
     }
     made->client = client;
@@ -308,56 +401,22 @@ parley_error *parley_client_subscribe(parley_client *client, const parley_cursor
     made->backoff.initial_ms = client->options.retry_initial_ms;
     made->backoff.max_ms = client->options.retry_max_ms;
     made->mail.deliver = deliver_start;
+    made->cancel_mail.deliver = deliver_cancel;
     *subscription = made;
-    pl_loop_post(client->loop, &made->mail);
+    if (!post_start(client, made)) {
+        *subscription = NULL;
+        unref(made);
+        return sdk_error(PARLEY_CANCELLED, "the client is being closed");
+    }
     return NULL;
-}
-
-/* ---- cancelling ---- */
-
-static void cancel(parley_subscription *subscription)
-{
-    if (subscription->is_cancelled) {
-        return;
-    }
-    subscription->is_cancelled = true;
-    if (subscription->call != NULL) {
-        parley_call_cancel(subscription->call);
-    } else {
-        end(subscription, NULL);
-    }
-}
-
-struct cancellation {
-    struct pl_mail mail;
-    parley_client *client;
-    parley_subscription *subscription;
-};
-
-/* The subscription may have ended by itself meanwhile: look for it first. */
-static void deliver_cancel(struct pl_loop *loop, struct pl_mail *mail)
-{
-    struct cancellation *cancellation = PL_CONTAINER_OF(mail, struct cancellation, mail);
-    (void)loop;
-    PL_LIST_FOREACH (node, &cancellation->client->subscriptions) {
-        if (PL_LIST_ENTRY(node, parley_subscription, node) == cancellation->subscription) {
-            cancel(cancellation->subscription);
-            break;
-        }
-    }
-    pl_free(cancellation);
 }
 
 void parley_subscription_cancel(parley_subscription *subscription)
 {
-    struct cancellation *cancellation = pl_calloc(1, sizeof(*cancellation));
-    if (cancellation == NULL) {
-        return;
+    if (!atomic_exchange(&subscription->is_cancel_posted, true)) {
+        atomic_fetch_add(&subscription->refs, 1);
+        pl_loop_post(subscription->client->loop, &subscription->cancel_mail);
     }
-    cancellation->mail.deliver = deliver_cancel;
-    cancellation->client = subscription->client;
-    cancellation->subscription = subscription;
-    pl_loop_post(subscription->client->loop, &cancellation->mail);
 }
 
 void subscriptions_close(parley_client *client)
