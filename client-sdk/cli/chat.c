@@ -9,8 +9,6 @@
 #include "input.h"
 #include "interrupt.h"
 #include "line_editor.h"
-#include "report.h"
-#include "safe_text.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -48,10 +46,7 @@ static void on_event(void *user, const Parley__V1__Event *event)
 static void tell_failure(struct chat *chat, const parley_error *error)
 {
     if (chat->editor != NULL) {
-        const char *message = parley_error_message(error);
-        line_editor_print(chat->editor, "* not sent: ", 12);
-        line_editor_print(chat->editor, message, strlen(message));
-        line_editor_print(chat->editor, "\n", 1);
+        follow_note(&chat->follow, "not sent: %s", parley_error_message(error));
         return;
     }
     int exit_code = report_borrowed_error(chat->invocation, error);
@@ -181,7 +176,11 @@ static int talk(struct chat *chat)
             talk_on_pipe(chat);
         }
         finish(chat);
-        exit_code = chat->follow.exit_code != EXIT_OK ? chat->follow.exit_code : chat->exit_code;
+        line_editor_close(chat->editor);
+        chat->editor = NULL;
+        chat->follow.show = NULL;
+        exit_code = follow_report(&chat->follow);
+        exit_code = exit_code == EXIT_OK ? chat->exit_code : exit_code;
     }
     return exit_code;
 }
@@ -198,7 +197,7 @@ static int run(const struct invocation *invocation)
         exit_code = talk(&chat);
     }
     session_close(&chat.session);
-    line_editor_close(chat.editor); /* last: what ended meanwhile was shown by it */
+    line_editor_close(chat.editor);
     return exit_code;
 }
 

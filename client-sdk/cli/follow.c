@@ -4,7 +4,6 @@
 
 #include "interrupt.h"
 #include "json_line.h"
-#include "report.h"
 #include "safe_text.h"
 
 #include "parley/v1/conversation_service.client.parley.h"
@@ -45,9 +44,7 @@ static void show_object(struct follow *follow, json_t *object)
     follow->is_closed = follow->is_closed || fflush(stdout) != 0;
 }
 
-/* What is no event: to the error output, so that the output holds the log and nothing else; but
- * where a line is being typed it has to go around that line. */
-REPORT_FORMAT(2) static void note(struct follow *follow, const char *format, ...)
+void follow_note(struct follow *follow, const char *format, ...)
 {
     char text[512];
     char *line = NULL;
@@ -94,7 +91,7 @@ static void on_caught_up(void *user, const char *conversation_id, int64_t seq)
     struct follow *follow = user;
     if (follow->is_interrupted) {
         follow->is_interrupted = false;
-        note(follow, "connected again; nothing was missed");
+        follow_note(follow, "connected again; nothing was missed");
     }
     if (follow->printer.is_json) {
         show_object(follow, json_pack("{s:s, s:s, s:I}", "type", "caught_up", "conversation_id",
@@ -105,7 +102,8 @@ static void on_caught_up(void *user, const char *conversation_id, int64_t seq)
 static void on_truncated(void *user, const char *conversation_id, int64_t first_seq)
 {
     struct follow *follow = user;
-    note(follow, "%s: the events before %lld are gone", conversation_id, (long long)first_seq);
+    follow_note(follow, "%s: the events before %lld are gone", conversation_id,
+                (long long)first_seq);
     if (follow->printer.is_json) {
         show_object(follow, json_pack("{s:s, s:s, s:I}", "type", "truncated", "conversation_id",
                                       conversation_id, "first_seq", (json_int_t)first_seq));
@@ -115,7 +113,8 @@ static void on_truncated(void *user, const char *conversation_id, int64_t first_
 static void on_removed(void *user, const char *conversation_id)
 {
     struct follow *follow = user;
-    note(follow, "%s: you are no longer a member", conversation_id);
+    follow->is_removed = true;
+    follow_note(follow, "%s: you are no longer a member", conversation_id);
     if (follow->printer.is_json) {
         show_object(follow,
                     json_pack("{s:s, s:s}", "type", "removed", "conversation_id", conversation_id));
@@ -130,7 +129,7 @@ static void on_interrupted(void *user, const parley_error *error)
         return;
     }
     follow->is_interrupted = true;
-    note(follow, "the connection broke (%s); trying again", parley_error_message(error));
+    follow_note(follow, "the connection broke (%s); trying again", parley_error_message(error));
     if (follow->printer.is_json) {
         show_object(follow, json_pack("{s:s, s:s, s:s}", "type", "interrupted", "code",
                                       parley_error_code_name(parley_error_code(error)), "message",
@@ -144,7 +143,7 @@ static void on_done(void *user, const parley_error *error)
     follow->subscription = NULL;
     follow->is_over = true;
     if (error != NULL) {
-        follow->exit_code = report_borrowed_error(follow->session->invocation, error);
+        follow->failure = parley_error_new(parley_error_code(error), parley_error_message(error));
     }
 }
 
@@ -260,4 +259,18 @@ int follow_start(struct follow *follow, char *const *conversation_ids, size_t co
     }
     free(cursors);
     return exit_code;
+}
+
+int follow_report(struct follow *follow)
+{
+    parley_error *failure = follow->failure;
+    follow->failure = NULL;
+    if (failure == NULL) {
+        return EXIT_OK;
+    }
+    if (follow->is_removed && parley_error_code(failure) == PARLEY_NOT_FOUND) {
+        parley_error_free(failure); /* nothing is left to follow, and that was said */
+        return EXIT_REFUSED;
+    }
+    return report_error(follow->session->invocation, failure);
 }

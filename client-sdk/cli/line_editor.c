@@ -94,6 +94,10 @@ struct line_editor *line_editor_open(const char *prompt, line_wait_fn wait, void
     (void)el_set(editor->edit, EL_HIST, history, editor->history);
     (void)el_set(editor->edit, EL_GETCFN, get_character);
     (void)el_source(editor->edit, NULL); /* ~/.editrc */
+    /* libedit gives the terminal back between two lines. What is typed just then must wait for the
+     * next line as it is: not echoed now and drawn again later, and Ctrl-D not taken as the end of
+     * a line that nobody reads. */
+    (void)el_set(editor->edit, EL_SETTY, "-x", "-icanon", "-echo", NULL);
     return editor;
 }
 

@@ -51,7 +51,7 @@ static int run(const struct invocation *invocation)
     }
     if (exit_code == EXIT_OK) {
         follow_until_end(&tail);
-        exit_code = tail.follow.exit_code;
+        exit_code = follow_report(&tail.follow);
     }
     session_close(&tail.session);
     return exit_code;

@@ -80,6 +80,8 @@ class Screen:
             self.column = min(self.columns - 1, self.column + max(1, count))
         elif final == "D":
             self.column = max(0, self.column - max(1, count))
+        elif final == "G":
+            self.column = max(1, count) - 1
         elif final == "K" and count == 0:
             del row[self.column:]
         elif final == "J" and count == 0:
