@@ -6,7 +6,8 @@
 #   NAME_client   with CLIENT: typed stubs; to be linked with libparley
 #   NAME_server   with SERVER: typed skeletons; to be linked with the server runtime
 # A proto is named relative to one of the IMPORT_DIRS (default: the current folder), as its imports
-# are. Include "a.pb-c.h", "a.client.parley.h", "a.server.parley.h".
+# are. Include "a.pb-c.h", "a.client.parley.h", "a.server.parley.h". protoc and protoc-gen-c are
+# looked for on PATH unless PROTOC and PROTOC_GEN_C name them.
 function(parley_generate name)
     cmake_parse_arguments(ARG "CLIENT;SERVER" "" "PROTOS;IMPORT_DIRS" ${ARGN})
     if(NOT ARG_PROTOS)
@@ -88,7 +89,7 @@ function(parley_generated_library name)
     set_target_properties(${name} PROPERTIES
         C_STANDARD 11 C_VISIBILITY_PRESET default POSITION_INDEPENDENT_CODE ON)
     if(TARGET parley_generated_flags)
-        target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}/api/include")
+        target_include_directories(${name} PUBLIC "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../api/include")
         target_link_libraries(${name}
             PUBLIC PkgConfig::protobuf_c PRIVATE $<BUILD_INTERFACE:parley_generated_flags>)
     else()

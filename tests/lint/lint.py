@@ -63,7 +63,7 @@ def load_arrows():
 
 SYSTEM = re.compile(
     r"^(assert|ctype|errno|fcntl|float|getopt|inttypes|limits|locale|math|netdb|poll|pthread|sched"
-    r"|signal|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|termios|threads|time"
+    r"|signal|spawn|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|termios|threads|time"
     r"|unistd|dirent|malloc|langinfo|wchar|wctype|ftw|libgen)\.h$|^(sys|netinet|arpa|linux|net)/")
 OWN = {"base/": "base", "loop/": "loop", "wire/": "wire", "transport/": "transport",
        "store/": "store", "shard/": "shard", "sqlite/": "sqlite", "core/": "core", "call/": "call",
