@@ -32,7 +32,8 @@ static void write_frames(void *stream, struct pl_buf *frames, size_t offset)
 {
     struct caller *caller = stream;
     assert_false(caller->is_finished);
-    caller->frame_count++;
+    pl_buf_unref(caller->last_frames);
+    caller->last_frames = pl_buf_ref(frames);
     while (offset < frames->len) {
         size_t len = frame_bytes(frames->data + offset);
         ProtobufCMessage *answer = protobuf_c_message_unpack(caller->method->response, NULL, len,
@@ -266,6 +267,7 @@ void caller_free(struct caller *caller)
     for (size_t i = 0; i < caller->queued; i++) {
         pl_buf_unref(caller->queue[i]);
     }
+    pl_buf_unref(caller->last_frames);
     pl_list_remove(&caller->node);
     pl_arena_deinit(&caller->arena);
     parley_metadata_free(caller->metadata);

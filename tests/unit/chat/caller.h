@@ -33,7 +33,7 @@ struct caller {
     size_t room;              /* answers that may lie unread before the high-water mark */
     size_t unread;
     size_t answer_count;
-    size_t frame_count; /* buffers that were written: answers may share one */
+    struct pl_buf *last_frames; /* the last buffer that was written; a reference */
     ProtobufCMessage *answers[CALLER_ANSWERS_MAX];
     /* The status; valid once it is finished. */
     enum parley_code code;
