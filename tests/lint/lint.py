@@ -125,7 +125,7 @@ def compile_flags(build):
     commands = os.path.join(build, "compile_commands.json")
     if os.path.exists(commands):
         with open(commands, encoding="utf-8") as f:
-            flags += sorted(set(re.findall(r"-I(/[^\s\"]+)", f.read())))
+            flags += sorted(set(re.findall(r"(?:-I|-isystem )(/[^\s\"]+)", f.read())))
         flags = [f if f.startswith("-") else "-I" + f for f in flags]
     return flags
 
