@@ -6,7 +6,6 @@
 #include "support/check.h"
 #include "support/wait.h"
 
-#include "base/mem.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -134,12 +133,11 @@ struct caller *caller_open(struct desk *desk, const parley_method *method, const
 static void deliver(struct caller *caller)
 {
     while (!caller->is_paused && !caller->is_finished && caller->delivered < caller->queued) {
-        struct pl_buf *message = caller->queue[caller->delivered++];
-        /* A copy of the very size, freed at once: who keeps a pointer into it is caught. */
-        uint8_t *bytes = malloc(message->len > 0 ? message->len : 1);
-        memcpy(bytes, message->data, message->len);
-        call_on_message(caller->call, bytes, message->len);
-        free(bytes);
+        struct packed *message = &caller->queue[caller->delivered++];
+        call_on_message(caller->call, message->data, message->len);
+        /* Who keeps a pointer into it is caught. */
+        free(message->data);
+        message->data = NULL;
     }
     if (caller->wants_half_close && !caller->has_half_closed && !caller->is_finished &&
         !caller->is_paused && caller->delivered == caller->queued) {
@@ -150,12 +148,11 @@ static void deliver(struct caller *caller)
 
 void caller_write(struct caller *caller, const ProtobufCMessage *message)
 {
-    size_t len = protobuf_c_message_get_packed_size(message);
-    struct pl_buf *packed = pl_buf_new(len);
-    assert_non_null(packed);
-    packed->len = protobuf_c_message_pack(message, packed->data);
     assert_true(caller->queued < QUEUE_MAX);
-    caller->queue[caller->queued++] = packed;
+    struct packed *packed = &caller->queue[caller->queued++];
+    packed->data = malloc(protobuf_c_message_get_packed_size(message) + 1);
+    assert_non_null(packed->data);
+    packed->len = protobuf_c_message_pack(message, packed->data);
     deliver(caller);
 }
 
@@ -265,7 +262,7 @@ void caller_free(struct caller *caller)
         protobuf_c_message_free_unpacked(caller->answers[i], NULL);
     }
     for (size_t i = 0; i < caller->queued; i++) {
-        pl_buf_unref(caller->queue[i]);
+        free(caller->queue[i].data);
     }
     pl_buf_unref(caller->last_frames);
     pl_list_remove(&caller->node);

@@ -15,6 +15,12 @@
 
 struct desk;
 
+/* A message on its way to the service; of the C library's heap, which never fails in a test. */
+struct packed {
+    size_t len;
+    uint8_t *data;
+};
+
 struct caller {
     struct pl_list node; /* desk->callers */
     struct desk *desk;
@@ -28,7 +34,7 @@ struct caller {
     bool is_finished;
     bool has_half_closed;
     bool wants_half_close;    /* after what is queued */
-    struct pl_buf **queue;    /* messages held back by a pause */
+    struct packed *queue;     /* messages held back by a pause */
     size_t queued, delivered; /* in `queue` */
     size_t room;              /* answers that may lie unread before the high-water mark */
     size_t unread;
