@@ -89,6 +89,9 @@ static void on_event(void *user, const Parley__V1__Event *event)
 static void on_caught_up(void *user, const char *conversation_id, int64_t seq)
 {
     struct follow *follow = user;
+    if (follow->is_over) {
+        return;
+    }
     if (follow->is_interrupted) {
         follow->is_interrupted = false;
         follow_note(follow, "connected again; nothing was missed");
