@@ -154,6 +154,9 @@ static bool answer_request(struct admin_conn *conn)
     conn->is_path_too_long = false;
     conn->request_bytes = 0;
     conn->path_len = 0;
+    if (conn->parser.http_major != 1) {
+        return answer_error(conn, 400); /* http_parser takes any number */
+    }
     if (is_path_too_long) {
         return answer_error(conn, 414);
     }
