@@ -714,7 +714,7 @@ static void test_what_the_scan_accepts_protobuf_c_unpacks(void **state)
     struct pl_pb_limits limits = pl_pb_default_limits;
     limits.merges_max = 0;
     int accepted = 0;
-    for (int i = 0; i < 100000; i++) {
+    for (int i = 0; i < 20000; i++) {
         struct pl_buf *bytes = NULL;
         put_random_fields(&bytes, 0);
         size_t len = bytes != NULL ? bytes->len : 0;
@@ -732,7 +732,7 @@ static void test_what_the_scan_accepts_protobuf_c_unpacks(void **state)
         }
         pl_buf_unref(bytes);
     }
-    assert_in_range(accepted, 5000, 95000); /* both verdicts are tried */
+    assert_in_range(accepted, 1000, 19000); /* both verdicts are tried */
 }
 
 int main(void)
