@@ -6,7 +6,8 @@
 #   NAME_client   with CLIENT: typed stubs; to be linked with libparley
 #   NAME_server   with SERVER: typed skeletons; to be linked with the server runtime
 # A proto is named relative to one of the IMPORT_DIRS (default: the current folder), as its imports
-# are. Include "a.pb-c.h", "a.client.parley.h", "a.server.parley.h".
+# are. Include "a.pb-c.h", "a.client.parley.h", "a.server.parley.h". protoc and protoc-gen-c are
+# looked for on PATH unless PROTOC and PROTOC_GEN_C name them.
 function(parley_generate name)
     cmake_parse_arguments(ARG "CLIENT;SERVER" "" "PROTOS;IMPORT_DIRS" ${ARGN})
     if(NOT ARG_PROTOS)
@@ -26,7 +27,7 @@ function(parley_generate name)
     foreach(dir ${ARG_IMPORT_DIRS})
         list(APPEND imports "-I${dir}")
     endforeach()
-    set(halves tables)
+    set(halves messages tables)
     set(kinds "")
     if(ARG_CLIENT)
         list(APPEND halves client)
@@ -62,8 +63,8 @@ function(parley_generate name)
     add_custom_command(
         OUTPUT ${outputs} ${sources} ${sources_client} ${sources_server}
         COMMAND "${CMAKE_COMMAND}" -E make_directory "${out}"
-        COMMAND "${PROTOC}" "--plugin=protoc-gen-c=${PROTOC_GEN_C}" "--c_out=${out}"
-                "--plugin=protoc-gen-parley-c=$<TARGET_FILE:parley::protoc-gen-parley-c>"
+        COMMAND "${CMAKE_COMMAND}" -E env "PROTOC_GEN_C=${PROTOC_GEN_C}"
+                "${PROTOC}" "--plugin=protoc-gen-parley-c=$<TARGET_FILE:parley::protoc-gen-parley-c>"
                 "--parley-c_out=${out}" "--parley-c_opt=${options}" ${imports} ${ARG_PROTOS}
         DEPENDS ${depends} parley::protoc-gen-parley-c
         COMMENT "Generating ${name} from ${ARG_PROTOS}"
@@ -88,9 +89,12 @@ function(parley_generated_library name)
     set_target_properties(${name} PROPERTIES
         C_STANDARD 11 C_VISIBILITY_PRESET default POSITION_INDEPENDENT_CODE ON)
     if(TARGET parley_generated_flags)
-        target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}/api/include")
+        target_include_directories(${name} PUBLIC "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../api/include")
         target_link_libraries(${name}
             PUBLIC PkgConfig::protobuf_c PRIVATE $<BUILD_INTERFACE:parley_generated_flags>)
+        if(name MATCHES "_server$" AND PARLEY_BUILD_SERVER)
+            target_link_libraries(${name} INTERFACE parley_call)
+        endif()
     else()
         target_link_libraries(${name} PUBLIC parley::stub)
     endif()

@@ -28,16 +28,16 @@ static char *guard_name(const struct model_file *file, const char *kind)
 }
 
 void emit_header_begin(struct text *out, const struct model_file *file, const char *kind,
-                       const char *include)
+                       const char *include, const char *about)
 {
     char *guard = guard_name(file, kind);
     text_add(out,
-             "#ifndef %s\n#define %s\n\n#include \"%s%s\"\n\n#include <parley/stub.h>\n\n"
+             "#ifndef %s\n#define %s\n\n%s\n#include \"%s%s\"\n\n#include <parley/stub.h>\n\n"
              "#if PARLEY_STUB_ABI != 1\n"
              "#    error \"this file is of another version of protoc-gen-parley-c: generate it "
              "again\"\n"
              "#endif\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
-             guard, guard, file->stem, include);
+             guard, guard, about, file->stem, include);
 }
 
 void emit_header_end(struct text *out)
@@ -45,11 +45,11 @@ void emit_header_end(struct text *out)
     text_add(out, "#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
 }
 
-/* A comment's text must not end the comment that it is put into. */
+/* A comment's text must neither end the comment that it is put into nor seem to open another. */
 static void add_safe(struct text *out, const char *line, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        text_add(out, "%c", line[i]);
+        text_add_bytes(out, line + i, 1);
         if (i + 1 < len &&
             ((line[i] == '*' && line[i + 1] == '/') || (line[i] == '/' && line[i + 1] == '*'))) {
             text_add(out, " ");
@@ -57,28 +57,30 @@ static void add_safe(struct text *out, const char *line, size_t len)
     }
 }
 
-void emit_comment(struct text *out, const char *comment, const char *note)
+void emit_comment(struct text *out, const char *indent, const char *comment, const char *note)
 {
+    bool is_first = true;
     if ((comment == NULL || comment[0] == '\0') && note[0] == '\0') {
         return;
     }
-    text_add(out, "/*");
-    const char *line = comment == NULL ? "" : comment;
-    for (bool is_first = true; *line != '\0'; is_first = false) {
+    text_add(out, "%s/*", indent);
+    for (const char *line = comment == NULL ? "" : comment; *line != '\0'; is_first = false) {
         size_t len = strcspn(line, "\n");
         size_t kept = len;
-        while (kept > 0 && line[kept - 1] == ' ') {
+        while (kept > 0 && (line[kept - 1] == ' ' || line[kept - 1] == '\r')) {
             kept--;
         }
-        text_add(out, "%s", is_first ? "" : "\n *");
+        if (!is_first) {
+            text_add(out, "\n%s *", indent);
+        }
         if (kept > 0 && line[0] != ' ') {
             text_add(out, " ");
         }
         add_safe(out, line, kept);
         line += len + (line[len] == '\n' ? 1 : 0);
     }
-    if (note[0] != '\0') {
-        text_add(out, "%s %s", comment == NULL || comment[0] == '\0' ? "" : "\n *", note);
+    if (note[0] != '\0' && !is_first) {
+        text_add(out, "\n%s *", indent);
     }
-    text_add(out, " */\n");
+    text_add(out, "%s%s */\n", note[0] != '\0' ? " " : "", note);
 }

@@ -2,12 +2,18 @@
 /* name.parley.h and name.parley.c: methods, services, and the file's descriptor for reflection. */
 #include "emit.h"
 
+static const char about[] =
+    "/* What is known of the services before they run: ..._methods is in the order of ..._M_xxx.\n"
+    " * The typed stubs and skeletons stand on it; so do server reflection and untyped calls\n"
+    " * (parley/stub.h). */\n";
+
 static void add_service_header(struct text *out, const struct model_service *service)
 {
-    char *note = text_make("service %s", service->full_name);
-    emit_comment(out, service->comment, note);
+    text_add(out, "/* ---- service %s ---- */\n\n", service->full_name);
+    emit_comment(out, "", service->comment, "");
     text_add(out, "enum {\n");
     for (size_t i = 0; i < service->method_count; i++) {
+        emit_comment(out, "    ", service->methods[i].comment, "");
         text_add(out, "    %s_M_%s = %zu,\n", service->symbol, service->methods[i].name, i);
     }
     text_add(out, "    %s_M_COUNT = %zu\n};\n", service->symbol, service->method_count);
@@ -21,7 +27,8 @@ static void add_service_header(struct text *out, const struct model_service *ser
 static void add_header(struct outputs *outputs, const struct model_file *file)
 {
     struct text *out = emit_file(outputs, file, ".parley.h");
-    emit_header_begin(out, file, "", ".pb-c.h");
+    emit_comment(out, "", file->comment, "");
+    emit_header_begin(out, file, "", ".pb-c.h", about);
     text_add(out, "/* %s, for server reflection. */\n", file->path);
     text_add(out, "PARLEY_API extern const parley_file %s;\n\n", file->symbol);
     for (size_t i = 0; i < file->service_count; i++) {
@@ -51,33 +58,43 @@ static void add_descriptor(struct text *out, const struct model_file *file, cons
         linkage, file->symbol, file->path, file->symbol, file->byte_count, file->symbol);
 }
 
-/* An import that is not generated here is known nowhere else for sure: this file gets a copy of its
- * own, and reflection tells copies by their names. The importing file is not at hand in `done`
- * before its imports are, so each is written once, dependencies first. */
-static void add_import_copies(struct text *out, const struct model_file *file,
-                              const struct model_file **done, size_t *done_count)
+static const struct model_file *find_unseen_import(const struct model_file *file,
+                                                   const struct model_file *const *seen,
+                                                   size_t seen_count)
 {
-    const struct model_file *stack[256];
+    for (size_t i = 0; i < file->import_count; i++) {
+        bool is_seen = file->imports[i]->is_generated;
+        for (size_t s = 0; s < seen_count && !is_seen; s++) {
+            is_seen = seen[s] == file->imports[i];
+        }
+        if (!is_seen) {
+            return file->imports[i];
+        }
+    }
+    return NULL;
+}
+
+/* An import that is not generated here is known nowhere else for sure: this file gets a copy of its
+ * own, and reflection tells copies by their names. Each is written once and after its own imports:
+ * depth first with a stack, since the depth is the input's choice. */
+static void add_import_copies(struct text *out, const struct model_file *file, size_t file_count)
+{
+    const struct model_file **seen = must_alloc((file_count + 1) * sizeof(*seen));
+    const struct model_file **stack = must_alloc((file_count + 1) * sizeof(*stack));
+    size_t seen_count = 0;
     size_t depth = 0;
+    seen[seen_count++] = file;
     stack[depth++] = file;
     while (depth > 0) {
-        const struct model_file *top = stack[depth - 1];
-        const struct model_file *next = NULL;
-        for (size_t i = 0; i < top->import_count && next == NULL; i++) {
-            bool is_done = top->imports[i]->is_generated;
-            for (size_t d = 0; d < *done_count && !is_done; d++) {
-                is_done = done[d] == top->imports[i];
-            }
-            next = is_done ? NULL : top->imports[i];
-        }
-        if (next != NULL && depth < sizeof(stack) / sizeof(stack[0])) {
+        const struct model_file *next = find_unseen_import(stack[depth - 1], seen, seen_count);
+        if (next != NULL) {
+            seen[seen_count++] = next;
             stack[depth++] = next;
             continue;
         }
         depth--;
-        if (top != file) {
-            add_descriptor(out, top, "static ");
-            done[(*done_count)++] = top;
+        if (depth > 0) {
+            add_descriptor(out, stack[depth], "static ");
         }
     }
 }
@@ -120,15 +137,13 @@ static void add_methods(struct text *out, const struct model_file *file,
              service->method_count > 0 ? "_methods" : "", service->symbol, file->symbol);
 }
 
-void emit_tables(struct outputs *outputs, const struct model_file *file)
+void emit_tables(struct outputs *outputs, const struct model_file *file, size_t file_count)
 {
-    const struct model_file *done[256] = {NULL};
-    size_t done_count = 0;
     add_header(outputs, file);
     struct text *out = emit_file(outputs, file, ".parley.c");
     text_add(out, "#include \"%s.parley.h\"\n\n", file->stem);
     add_extern_imports(out, file);
-    add_import_copies(out, file, done, &done_count);
+    add_import_copies(out, file, file_count);
     add_descriptor(out, file, "");
     for (size_t i = 0; i < file->service_count; i++) {
         add_methods(out, file, &file->services[i]);

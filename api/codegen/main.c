@@ -4,9 +4,11 @@
  * protoc sends a CodeGeneratorRequest on standard input and reads a CodeGeneratorResponse from
  * standard output; what is wrong with the user's files goes into its `error`, with exit code 0. */
 #include "emit.h"
+#include "messages.h"
 #include "model.h"
 #include "symbols.h"
 #include "text.h"
+#include "wrap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,27 +19,43 @@
 struct options {
     bool client;
     bool server;
+    bool tables;
+    bool messages;
 };
+
+static bool set_option(struct options *options, const char *name, size_t len)
+{
+    const struct {
+        const char *name;
+        bool *value;
+    } known[] = {
+        {"client", &options->client},
+        {"server", &options->server},
+        {"tables", &options->tables},
+        {"messages", &options->messages},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strlen(known[i].name) == len && strncmp(known[i].name, name, len) == 0) {
+            *known[i].value = true;
+            return true;
+        }
+    }
+    return len == 0;
+}
 
 static const char *parse_options(const char *parameter, struct options *options)
 {
     const char *at = parameter == NULL ? "" : parameter;
-    bool says_half = false;
     while (*at != '\0') {
         size_t len = strcspn(at, ",");
-        bool is_client = len == 6 && strncmp(at, "client", len) == 0;
-        bool is_server = len == 6 && strncmp(at, "server", len) == 0;
-        bool is_tables = len == 6 && strncmp(at, "tables", len) == 0;
-        if (!is_client && !is_server && !is_tables && len > 0) {
-            return text_make("--parley-c_opt=%.*s is unknown; there are: client, server, tables",
+        if (!set_option(options, at, len)) {
+            return text_make("--parley-c_opt=%.*s is unknown; there are: client, server, tables, "
+                             "messages (see protoc-gen-parley-c --help)",
                              (int)len, at);
         }
-        options->client = options->client || is_client;
-        options->server = options->server || is_server;
-        says_half = says_half || is_client || is_server || is_tables;
         at += len + (at[len] == ',' ? 1 : 0);
     }
-    if (!says_half) {
+    if (!options->client && !options->server && !options->tables) {
         options->client = true;
         options->server = true;
     }
@@ -45,14 +63,11 @@ static const char *parse_options(const char *parameter, struct options *options)
 }
 
 static const char *generate(const Google__Protobuf__Compiler__CodeGeneratorRequest *request,
-                            const struct text *input, struct outputs *outputs)
+                            const struct text *input, const struct options *options,
+                            struct outputs *outputs)
 {
     struct model model = {0};
-    struct options options = {0};
-    const char *problem = parse_options(request->parameter, &options);
-    if (problem == NULL) {
-        problem = model_build(&model, request, (const uint8_t *)input->data, input->len);
-    }
+    const char *problem = model_build(&model, request, (const uint8_t *)input->data, input->len);
     if (problem == NULL) {
         problem = symbols_check(&model);
     }
@@ -60,11 +75,11 @@ static const char *generate(const Google__Protobuf__Compiler__CodeGeneratorReque
         if (!model.files[i].is_generated) {
             continue;
         }
-        emit_tables(outputs, &model.files[i]);
-        if (options.client) {
+        emit_tables(outputs, &model.files[i], model.file_count);
+        if (options->client) {
             emit_client(outputs, &model.files[i]);
         }
-        if (options.server) {
+        if (options->server) {
             emit_server(outputs, &model.files[i]);
         }
     }
@@ -84,7 +99,7 @@ static int write_response(const struct outputs *outputs, const char *problem)
         Google__Protobuf__Compiler__CodeGeneratorResponse__File *file = must_alloc(sizeof(*file));
         google__protobuf__compiler__code_generator_response__file__init(file);
         file->name = o->name;
-        file->content = o->content.data;
+        file->content = wrap_code(&o->content).data;
         response.file[response.n_file++] = file;
     }
     char *error = text_make("%s", problem == NULL ? "" : problem);
@@ -108,18 +123,46 @@ static void read_input(struct text *input)
     }
 }
 
+static int answer(Google__Protobuf__Compiler__CodeGeneratorRequest *request,
+                  const struct text *input)
+{
+    struct outputs outputs = {0};
+    struct options options = {0};
+    struct messages messages = {0};
+    outputs.last = &outputs.first;
+    const char *problem = parse_options(request->parameter, &options);
+    if (problem == NULL) {
+        problem = generate(request, input, &options, &outputs);
+    }
+    if (problem == NULL && options.messages) {
+        problem = messages_start(&messages);
+    }
+    int result = write_response(&outputs, problem);
+    if (problem == NULL && options.messages && messages_finish(&messages, request) != 0) {
+        (void)fputs("protoc-gen-parley-c: protoc-gen-c failed\n", stderr);
+        result = 1;
+    }
+    return result;
+}
+
+static const char help[] =
+    "A protoc plugin that writes gRPC stubs and skeletons in C.\n\n"
+    "  protoc --parley-c_out=DIR [--parley-c_opt=OPTION,...] FILE.proto ...\n\n"
+    "  client     FILE.client.parley.h and .c: typed client stubs\n"
+    "  server     FILE.server.parley.h and .c: typed server skeletons\n"
+    "  tables     FILE.parley.h and .c only (client and server write them too)\n"
+    "  messages   FILE.pb-c.h and .pb-c.c too, by protoc-gen-c; without it add --c_out=DIR\n\n"
+    "Without client, server and tables: client and server. PROTOC_GEN_C in the environment names\n"
+    "another protoc-gen-c than the one on PATH.\n";
+
 int main(int argc, char **argv)
 {
     struct text input = {0};
-    struct outputs outputs = {0};
     if (argc > 1) {
         bool is_help = strcmp(argv[1], "--help") == 0;
-        (void)fprintf(is_help ? stdout : stderr,
-                      "A protoc plugin: protoc --parley-c_out=DIR [--parley-c_opt=client,server] "
-                      "--c_out=DIR FILE.proto\n");
+        (void)fputs(help, is_help ? stdout : stderr);
         return is_help ? 0 : 2;
     }
-    outputs.last = &outputs.first;
     read_input(&input);
     Google__Protobuf__Compiler__CodeGeneratorRequest *request =
         google__protobuf__compiler__code_generator_request__unpack(NULL, input.len,
@@ -130,7 +173,7 @@ int main(int argc, char **argv)
                     stderr);
         return 1;
     }
-    int result = write_response(&outputs, generate(request, &input, &outputs));
+    int result = answer(request, &input);
     google__protobuf__compiler__code_generator_request__free_unpacked(request, NULL);
     return result;
 }

@@ -78,8 +78,7 @@ static char *identifier(const char *text)
 char *name_symbol(const char *package, const char *name)
 {
     char *joined = package[0] == '\0' ? text_make("%s", name) : text_make("%s_%s", package, name);
-    char *out = identifier(joined);
-    return out;
+    return identifier(joined);
 }
 
 char *name_of_file(const char *path)
@@ -96,12 +95,52 @@ char *name_stem(const char *path)
     return text_make("%.*s", (int)len, path);
 }
 
-char *name_member(const char *name)
+bool name_is_keyword(const char *name)
 {
     for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
         if (strcmp(keywords[i], name) == 0) {
-            return text_make("%s_", name);
+            return true;
         }
     }
-    return text_make("%s", name);
+    return false;
+}
+
+static size_t identifier_length(const char *name)
+{
+    return isdigit((unsigned char)name[0])
+               ? 0
+               : strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+}
+
+bool name_is_identifier(const char *name)
+{
+    return name != NULL && name[0] != '\0' && name[identifier_length(name)] == '\0';
+}
+
+bool name_is_package(const char *name)
+{
+    const char *at = name;
+    while (*at != '\0') {
+        size_t len = identifier_length(at);
+        bool goes_on = at[len] == '.' && at[len + 1] != '\0';
+        if (len == 0 || (at[len] != '\0' && !goes_on)) {
+            return false;
+        }
+        at += goes_on ? len + 1 : len;
+    }
+    return true;
+}
+
+bool name_is_path(const char *name)
+{
+    if (name == NULL || name[0] == '\0' || strstr(name, "*/") != NULL ||
+        strstr(name, "/*") != NULL) {
+        return false;
+    }
+    for (const char *p = name; *p != '\0'; p++) {
+        if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\') {
+            return false;
+        }
+    }
+    return true;
 }

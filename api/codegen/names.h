@@ -5,6 +5,8 @@
 /* How names of a .proto become names of C. Those of messages are what protoc-gen-c emits, since its
  * output is what ours stands on. All results are owned strings. */
 
+#include <stdbool.h>
+
 /* "a.b_c.HTTPServer" -> "A__BC__HTTPServer": a message's struct. */
 char *name_type(const char *full_name);
 /* "a.b.FooBar" -> "a__b__foo_bar": the prefix of a message's functions. */
@@ -15,7 +17,12 @@ char *name_symbol(const char *package, const char *name);
 char *name_of_file(const char *path);
 /* "a/b.proto" -> "a/b". */
 char *name_stem(const char *path);
-/* A method's name as the member of a struct: keywords of C and C++ get a "_". */
-char *name_member(const char *name);
+/* Of C or C++. */
+bool name_is_keyword(const char *name);
+/* What protoc lets through, and what a hostile request may not bring into the output. NULL is
+ * none of them; the empty package is one. */
+bool name_is_identifier(const char *name);
+bool name_is_package(const char *name);
+bool name_is_path(const char *name);
 
 #endif /* PARLEY_CODEGEN_NAMES_H */

@@ -25,6 +25,33 @@ static const char NOT_HTTP2[] = "HTTP/1.1 400 Bad Request\r\n"
                                 "\r\n"
                                 "This port speaks gRPC over HTTP/2 only";
 
+/* nghttp2's memory comes through the same door as ours, so that it can fail in tests too. */
+static void *h2_malloc(size_t size, void *user_data)
+{
+    (void)user_data;
+    return pl_malloc(size);
+}
+
+static void h2_free(void *memory, void *user_data)
+{
+    (void)user_data;
+    pl_free(memory);
+}
+
+static void *h2_calloc(size_t count, size_t size, void *user_data)
+{
+    (void)user_data;
+    return pl_calloc(count, size);
+}
+
+static void *h2_realloc(void *memory, size_t size, void *user_data)
+{
+    (void)user_data;
+    return pl_realloc(memory, size);
+}
+
+static nghttp2_mem h2_memory = {NULL, h2_malloc, h2_free, h2_calloc, h2_realloc};
+
 static uint32_t or_default(uint32_t value, uint32_t fallback)
 {
     return value != 0 ? value : fallback;
@@ -89,10 +116,11 @@ enum parley_code pl_session_new(struct pl_wire *wire, const struct pl_session_op
     pl_list_init(&made->work);
     pl_flood_init(&made->flood);
     set_limits(made, &options->limits);
-    int rv = options->is_server ? nghttp2_session_server_new2(&made->h2, wire->server_callbacks,
-                                                              made, wire->server_options)
-                                : nghttp2_session_client_new2(&made->h2, wire->client_callbacks,
-                                                              made, wire->client_options);
+    int rv = options->is_server
+                 ? nghttp2_session_server_new3(&made->h2, wire->server_callbacks, made,
+                                               wire->server_options, &h2_memory)
+                 : nghttp2_session_client_new3(&made->h2, wire->client_callbacks, made,
+                                               wire->client_options, &h2_memory);
     if (rv != 0 || copy_names(made, options) != 0 || submit_settings(made) != 0) {
         pl_session_free(made);
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a session");

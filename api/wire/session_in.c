@@ -114,6 +114,18 @@ void pl_stream_deliver_held(struct pl_stream *stream)
     }
 }
 
+/* Forget what was delivered, once it is the greater part: the window was given back for it, so that
+ * a reader who never catches up would have us hold all that was ever sent. */
+static void compact(struct pl_stream *stream)
+{
+    size_t left = stream->held->len - stream->held_offset;
+    if (stream->held_offset >= left) {
+        memmove(stream->held->data, stream->held->data + stream->held_offset, left);
+        stream->held->len = left;
+        stream->held_offset = 0;
+    }
+}
+
 static void hold(struct pl_stream *stream, const uint8_t *data, size_t len)
 {
     if (len == 0) {
@@ -121,6 +133,8 @@ static void hold(struct pl_stream *stream, const uint8_t *data, size_t len)
     }
     if (stream->held == NULL) {
         stream->held_offset = 0;
+    } else {
+        compact(stream);
     }
     if (pl_buf_append(&stream->held, data, len) != 0) {
         pl_stream_abort(stream, &(struct pl_status){.code = PARLEY_RESOURCE_EXHAUSTED,

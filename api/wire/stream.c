@@ -146,7 +146,9 @@ static void reset(struct pl_stream *stream, uint32_t h2_error)
     pl_stream_drop_input(stream);
     /* A DATA frame that nghttp2 has begun still wants its bytes: the queue is dropped on close. */
     if (stream->is_h2_open) {
-        (void)nghttp2_submit_rst_stream(session->h2, NGHTTP2_FLAG_NONE, stream->id, h2_error);
+        /* If there is no memory even for that, the peer can only hear of it from the connection. */
+        session->is_lost |= nghttp2_submit_rst_stream(session->h2, NGHTTP2_FLAG_NONE, stream->id,
+                                                      h2_error) == NGHTTP2_ERR_NOMEM;
         pl_session_touch(session);
     }
     /* nghttp2 may keep a request that waits for its turn for long; the user shall not wait for it.

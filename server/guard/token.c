@@ -6,13 +6,14 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <jwt.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ABSENT (-1) /* what libjwt gives for a number that is not there */
+#define ABSENT (-1) /* instead of a time */
 
 enum parley_code auth_token_make(const struct auth_key *key, const char *user, int64_t ttl_s,
                                  char **token, struct pl_error *err)
@@ -44,19 +45,19 @@ static enum parley_code refuse(struct pl_error *err, const char *text)
     return pl_fail(err, PARLEY_UNAUTHENTICATED, "%s", text);
 }
 
-/* A number that is there but is none (a string, a fraction) must not pass for one that is absent.
- */
+/* As text, since libjwt reads 0 from what is no number: a time that is a string or a fraction must
+ * not pass for the beginning of time. */
 static enum parley_code get_time(jwt_t *jwt, const char *name, int64_t *time_s,
                                  struct pl_error *err)
 {
-    *time_s = jwt_get_grant_int(jwt, name);
-    if (*time_s != ABSENT) {
-        return *time_s >= 0 ? PARLEY_OK : refuse(err, "a time in the token is negative");
-    }
     char *json = jwt_get_grants_json(jwt, name);
-    bool is_there = json != NULL;
+    if (json == NULL) {
+        *time_s = ABSENT;
+        return PARLEY_OK;
+    }
+    bool is_time = pl_text_to_i64(json, 0, INT64_MAX, time_s);
     free(json); /* libjwt's own */
-    return is_there ? refuse(err, "a time in the token is not a whole number") : PARLEY_OK;
+    return is_time ? PARLEY_OK : refuse(err, "a time in the token is not a whole number");
 }
 
 static enum parley_code check_times(jwt_t *jwt, int64_t now_s, int64_t *valid_until_s,
@@ -111,6 +112,9 @@ enum parley_code auth_token_verify(const struct auth_key *key, const char *token
     char text[AUTH_TOKEN_MAX + 1];
     if (len > AUTH_TOKEN_MAX) {
         return refuse(err, "the token is too long");
+    }
+    if (memchr(token, '\0', len) != NULL) {
+        return refuse(err, "the token is malformed or not signed by this server");
     }
     memcpy(text, token, len);
     text[len] = '\0';

@@ -170,12 +170,13 @@ static void run_batch(struct shard *shard, size_t count, size_t bytes)
     if (batch.link_count > 0) {
         bytes = shard_fan_out(shard, &batch, bytes);
     }
+    /* First: whoever is answered may ask again at once. */
+    shard_queue_release(&shard->writes, bytes);
     for (size_t i = 0; i < count; i++) {
         if (shard->batch[i] != NULL) {
             shard_store_finish(store, shard->batch[i]);
         }
     }
-    shard_queue_release(&shard->writes, bytes);
 }
 
 static void *writer_main(void *argument)

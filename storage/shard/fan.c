@@ -56,6 +56,7 @@ static void complete(struct fan *fan)
         pl_log_warn("STORE_LINKS_FAILED", NULL, "shard=%u rows=%lld..%lld", shard->index,
                     (long long)fan->forget.first, (long long)fan->forget.last);
     }
+    shard_queue_release(&shard->writes, fan->bytes);
     for (struct store_request *request = fan->waiting; request != NULL;) {
         struct store_request *next = request->next;
         if (has_failed) {
@@ -64,7 +65,6 @@ static void complete(struct fan *fan)
         shard_store_finish(shard->owner, request);
         request = next;
     }
-    shard_queue_release(&shard->writes, fan->bytes);
     if (has_failed) {
         free_fan(&fan->forget.request);
         shard_store_end(shard->owner);

@@ -63,7 +63,7 @@ def load_arrows():
 
 SYSTEM = re.compile(
     r"^(assert|ctype|errno|fcntl|float|getopt|inttypes|limits|locale|math|netdb|poll|pthread|sched"
-    r"|signal|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|termios|threads|time"
+    r"|signal|spawn|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|termios|threads|time"
     r"|unistd|dirent|malloc|langinfo|wchar|wctype|ftw|libgen)\.h$|^(sys|netinet|arpa|linux|net)/")
 OWN = {"base/": "base", "loop/": "loop", "wire/": "wire", "transport/": "transport",
        "store/": "store", "shard/": "shard", "sqlite/": "sqlite", "core/": "core", "call/": "call",
@@ -125,7 +125,7 @@ def compile_flags(build):
     commands = os.path.join(build, "compile_commands.json")
     if os.path.exists(commands):
         with open(commands, encoding="utf-8") as f:
-            flags += sorted(set(re.findall(r"-I(/[^\s\"]+)", f.read())))
+            flags += sorted(set(re.findall(r"(?:-I|-isystem )(/[^\s\"]+)", f.read())))
         flags = [f if f.startswith("-") else "-I" + f for f in flags]
     return flags
 

@@ -46,7 +46,6 @@ struct fake_chat {
     parley_server *server;
     struct grpc_server *grpc;
     struct pl_tls *tls;
-    int64_t age_ms;
     char address[128];
     struct said *log;
     size_t log_count;
@@ -399,7 +398,6 @@ static void listen_at(struct fake_chat *chat, const char *address)
     struct grpc_server_options options = {
         .address = address,
         .tls = chat->tls,
-        .age_ms = chat->age_ms,
     };
     must(grpc_server_start(chat->loops, chat->server, &options, &chat->grpc, &err), &err);
     (void)snprintf(chat->address, sizeof(chat->address), "%s", grpc_server_address(chat->grpc));
@@ -416,7 +414,6 @@ struct fake_chat *fake_chat_start(const struct fake_chat_options *options)
     assert_non_null(chat);
     chat->log = calloc(MESSAGES_MAX, sizeof(*chat->log));
     assert_non_null(chat->log);
-    chat->age_ms = chosen.age_ms;
     chat->tls = chosen.tls == NULL ? NULL : pl_tls_ref(chosen.tls);
     pl_list_init(&chat->subscribers);
     must(loops_new(1, &chat->loops, &err), &err);

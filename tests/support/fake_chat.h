@@ -18,7 +18,6 @@ struct fake_chat; /* opaque */
 struct fake_chat_options {
     const char *address; /* NULL: "127.0.0.1:0" */
     struct pl_tls *tls;  /* refs; NULL: cleartext */
-    int64_t age_ms;      /* polite end (GOAWAY) of connections after so long; 0: never */
 };
 
 enum fake_chat_rpc {

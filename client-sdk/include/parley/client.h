@@ -63,9 +63,10 @@ typedef struct parley_receipt {
 typedef void (*parley_sent_fn)(void *user, const parley_error *error,
                                const parley_receipt *receipt);
 
-/* Queue a message; messages of one conversation are committed in the order of these calls. Copies.
- * @return NULL: accepted, on_sent will come. INVALID_ARGUMENT or RESOURCE_EXHAUSTED (outbox full):
- * not accepted, on_sent will not come. @thread any */
+/* Queue a message; messages of one conversation are committed in the order of these calls. (But for
+ * one that the server put off by itself, with a hint to retry, while it took those behind it.)
+ * Copies. @return NULL: accepted, on_sent will come. INVALID_ARGUMENT or RESOURCE_EXHAUSTED (outbox
+ * full): not accepted, on_sent will not come. @thread any */
 PARLEY_API PARLEY_MUST_CHECK parley_error *parley_client_send(parley_client *client,
                                                               const parley_outgoing *message,
                                                               parley_sent_fn on_sent, void *user);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "raw_server.h"
 
-#include "base/clock.h"
 #include "support/check.h"
 
 #include <arpa/inet.h>
@@ -30,7 +29,6 @@ struct raw_server {
     char target[32];
     pthread_t thread;
     atomic_uint accepts;
-    _Atomic int64_t accepted_ms[RAW_ACCEPTS_MAX];
 };
 
 /* Returns false: the peer is gone, or the test is over. */
@@ -159,6 +157,14 @@ static void play(struct raw_server *server, int fd, enum raw_act act)
         put_goaway(fd, 0);
         wait_end(server, fd);
         return;
+    case RAW_GOAWAY_ANSWERS: {
+        put_settings(fd);
+        uint8_t stream = next_call(server, fd);
+        put_goaway(fd, stream);
+        put_answer(fd, stream);
+        wait_end(server, fd);
+        return;
+    }
     default:
         put_settings(fd);
         answer_calls(server, fd);
@@ -172,9 +178,6 @@ static void *run(void *context)
     while (wait_readable(server, server->listener)) {
         int fd = accept(server->listener, NULL, NULL);
         unsigned index = atomic_load(&server->accepts);
-        if (index < RAW_ACCEPTS_MAX) {
-            atomic_store(&server->accepted_ms[index], pl_clock_monotonic_ms());
-        }
         atomic_store(&server->accepts, index + 1);
         play(server, fd, server->acts[index < server->act_count ? index : server->act_count - 1]);
         (void)close(fd);
@@ -222,9 +225,4 @@ const char *raw_server_target(const struct raw_server *server)
 unsigned raw_server_accepts(struct raw_server *server)
 {
     return atomic_load(&server->accepts);
-}
-
-int64_t raw_server_accepted_ms(struct raw_server *server, unsigned index)
-{
-    return atomic_load(&server->accepted_ms[index]);
 }

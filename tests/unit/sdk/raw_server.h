@@ -14,10 +14,9 @@ enum raw_act {
     RAW_EARLY_GOAWAY,   /* GOAWAY instead of SETTINGS, then close */
     RAW_REFUSE_FIRST,   /* REFUSED_STREAM for the first call, OK for the second */
     RAW_GOAWAY_IGNORES, /* GOAWAY that excludes the first call */
+    RAW_GOAWAY_ANSWERS, /* GOAWAY that includes the first call, and its answer */
     RAW_ANSWER,         /* OK with an empty message for every call */
 };
-
-#define RAW_ACCEPTS_MAX 64
 
 struct raw_server; /* opaque */
 
@@ -26,7 +25,5 @@ struct raw_server *raw_server_start(const enum raw_act *acts, unsigned count);
 void raw_server_stop(struct raw_server *server); /* NULL is fine */
 const char *raw_server_target(const struct raw_server *server);
 unsigned raw_server_accepts(struct raw_server *server);
-/* When the i-th connection came, on the monotonic clock. */
-int64_t raw_server_accepted_ms(struct raw_server *server, unsigned index);
 
 #endif /* PARLEY_TEST_SDK_RAW_SERVER_H */

@@ -110,6 +110,7 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
         keep(seen->details, sizeof(seen->details), value, len);
     } else if (name[0] != ':') {
         seen->custom++;
+        keep(seen->last_custom, sizeof(seen->last_custom), value, len);
     }
     return 0;
 }

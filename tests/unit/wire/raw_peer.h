@@ -37,8 +37,9 @@ struct raw_seen {
     uint32_t close_error;
     bool is_reset; /* a RST_STREAM came */
     uint32_t reset_error;
-    int custom;        /* headers that are not ours */
-    int never_indexed; /* headers marked so */
+    int custom;           /* headers that are not ours */
+    int never_indexed;    /* headers marked so */
+    char last_custom[64]; /* value */
 };
 
 /* A scripted answer of the raw server; or body of a raw request. */

@@ -3,6 +3,7 @@
  * is told to stop and to go on. */
 #include "session_pair.h"
 #include "support/check.h"
+#include "wire/session_impl.h"
 
 #include <string.h>
 
@@ -121,6 +122,37 @@ static void test_f1_pause_takes_effect_after_the_message(void **state)
     pair_free(pair);
 }
 
+static void pause_after(struct pair *pair, struct pair_log *log, const uint8_t *data, size_t len)
+{
+    (void)pair;
+    (void)data;
+    (void)len;
+    pl_stream_pause(log->stream, true);
+}
+
+static void test_f1_reader_that_never_catches_up_holds_no_more_than_two_windows(void **state)
+{
+    (void)state;
+    struct pair *pair = pair_new(NULL, NULL);
+    pair->server.hooks.on_message = pause_after;
+    struct pair_log *call = pair_open(pair, "/a.B/C");
+    for (int i = 0; i < 1000; i++) {
+        (void)pair_write(call, 1000, 'x');
+    }
+    pair_pump(pair);
+    const struct pair_log *served = pair->server.logs[0];
+    size_t most = 0;
+    while (served->messages < 1000) {
+        const struct pl_buf *held = served->stream->held;
+        most = held != NULL && held->capacity > most ? held->capacity : most;
+        pl_stream_pause(served->stream, false);
+        pair_pump(pair);
+    }
+    assert_in_range(most, 60 * KIB, 256 * KIB); /* of the 1 MB that came */
+    assert_int_equal(served->bytes_len, 1000 * 1000);
+    pair_free(pair);
+}
+
 static void test_f1_client_that_pauses_gets_all_after_the_trailers_came(void **state)
 {
     (void)state;
@@ -210,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_f2_more_than_the_connection_window_gets_through),
         cmocka_unit_test(test_f1_paused_stream_stalls_only_itself),
         cmocka_unit_test(test_f1_pause_takes_effect_after_the_message),
+        cmocka_unit_test(test_f1_reader_that_never_catches_up_holds_no_more_than_two_windows),
         cmocka_unit_test(test_f1_client_that_pauses_gets_all_after_the_trailers_came),
         cmocka_unit_test(test_f1_cancel_while_paused_drops_what_is_held),
         cmocka_unit_test(test_f5_writer_is_told_to_stop_and_once_to_go_on),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metadata: what a user may set (M1), what a peer may send (M2 to M4), order and duplicates. M5 and
- * M6 are frames: see test_response_frames.c. */
+ * M6 are about frames: see test_shutdown.c and test_response.c. */
 #include "wire/metadata_impl.h"
 
 #include "support/check.h"

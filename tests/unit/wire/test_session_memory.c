@@ -42,11 +42,17 @@ static void call_once(struct pair *pair, const struct shape *shape, parley_metad
     pair_pump(pair);
 }
 
-/* Every stream that was begun is closed once, when its session is. */
+static bool is_given_up(const struct pair_side *side)
+{
+    return side->is_failed || pl_session_is_over(side->session);
+}
+
+/* A call ends, once, unless its connection has to be given up. */
 static void check_books(const struct pair_side *side)
 {
+    bool is_alive = !is_given_up(&side->pair->client) && !is_given_up(&side->pair->server);
     for (int i = 0; i < side->count; i++) {
-        assert_in_range(side->logs[i]->closes, 0, 1);
+        assert_in_range(side->logs[i]->closes, is_alive ? 1 : 0, 1);
     }
     if (pl_session_stream_count(side->session) == 0) {
         assert_int_equal(pl_session_queued_bytes(side->session), 0);

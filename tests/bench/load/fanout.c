@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One conversation, one sender, many subscribers: each must get each event once and in order, and
+ * how long after it was due to be sent. The sender has the first worker's first connection to
+ * itself if there is more than one. */
+#include "commands.h"
+#include "fleet.h"
+#include "report.h"
+#include "schedule.h"
+#include "sender.h"
+#include "subscriber.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+struct fanout_run {
+    const struct options *options;
+    struct conversation conversation;
+    struct tally tally;
+    atomic_llong last_seq; /* all that is sent; 0: not known yet */
+};
+
+struct fanout_worker {
+    struct event_memory *memory;
+    struct subscriber *subscribers;
+    size_t subscriber_count;
+    size_t live_count;
+    struct sender *sender; /* of the first worker */
+    struct schedule schedule;
+};
+
+static size_t subscribers_below(const struct worker *worker, size_t index)
+{
+    const struct fleet *fleet = worker->fleet;
+    return (size_t)fleet->options->subscribers * index / fleet->worker_count;
+}
+
+static void on_live(struct subscriber *subscriber)
+{
+    struct worker *worker = subscriber->call.link->worker;
+    struct fanout_worker *mine = worker->user;
+    mine->live_count++;
+    if (mine->live_count == mine->subscriber_count) {
+        fleet_ready(worker);
+    }
+}
+
+static void on_event(struct subscriber *subscriber, int64_t seq, int64_t stamp)
+{
+    (void)seq;
+    struct worker *worker = subscriber->call.link->worker;
+    if (stamp > 0) {
+        fleet_count(worker, stamp, pl_clock_monotonic_ns());
+    }
+}
+
+/* All subscribers of this worker have seen the last event. */
+static void check_drained(struct worker *worker)
+{
+    struct fanout_run *run = worker->fleet->user;
+    const struct fanout_worker *mine = worker->user;
+    if (mine->sender != NULL && sender_outstanding(mine->sender) == 0) {
+        atomic_store(&run->last_seq, run->conversation.head_seq + (int64_t)run->tally.acks);
+    }
+    int64_t last_seq = atomic_load(&run->last_seq);
+    if (last_seq == 0) {
+        return;
+    }
+    for (size_t i = 0; i < mine->subscriber_count; i++) {
+        if (mine->subscribers[i].next_seq <= last_seq) {
+            return;
+        }
+    }
+    fleet_done(worker);
+}
+
+static void on_acked(struct sender *sender, int64_t intended_ns, int64_t now_ns)
+{
+    (void)intended_ns;
+    struct worker *worker = sender_link(sender)->worker;
+    if (!worker->is_stopped && worker->fleet->options->rate <= 0) {
+        sender_push(sender, now_ns);
+    }
+}
+
+static void start_sender(struct worker *worker)
+{
+    struct fanout_run *run = worker->fleet->user;
+    struct fanout_worker *mine = worker->user;
+    const struct sender_options options = {
+        .link = &worker->links[0],
+        .conversations = &run->conversation,
+        .conversation_count = 1,
+        .tallies = &run->tally,
+        .step = 1,
+        .body_len = (size_t)run->options->size,
+        .outstanding_max = run->options->rate > 0 ? 65536 : (size_t)run->options->outstanding,
+        .on_acked = on_acked,
+    };
+    mine->sender = sender_new(&options);
+}
+
+static int prepare(struct worker *worker)
+{
+    struct fanout_run *run = worker->fleet->user;
+    struct fanout_worker *mine = pl_xcalloc(1, sizeof(*mine));
+    size_t first = subscribers_below(worker, worker->index);
+    worker->user = mine;
+    mine->memory = event_memory_new();
+    mine->subscriber_count = subscribers_below(worker, worker->index + 1) - first;
+    mine->subscribers = pl_xcalloc(mine->subscriber_count, sizeof(*mine->subscribers));
+    size_t reserved = 0;
+    if (worker->index == 0) {
+        start_sender(worker);
+        reserved = worker->link_count > 1 ? 1 : 0;
+    }
+    for (size_t i = 0; i < mine->subscriber_count && !worker->is_done; i++) {
+        struct subscriber *subscriber = &mine->subscribers[i];
+        subscriber->memory = mine->memory;
+        subscriber->on_live = on_live;
+        subscriber->on_event = on_event;
+        subscriber_start(subscriber, &worker->links[reserved + i % (worker->link_count - reserved)],
+                         &run->conversation);
+    }
+    if (mine->subscriber_count == 0) {
+        fleet_ready(worker);
+    }
+    return 0;
+}
+
+static void start(struct worker *worker)
+{
+    struct fanout_worker *mine = worker->user;
+    mine->schedule = schedule_start(worker->fleet->options->rate, worker->fleet->start_ns);
+    while (mine->sender != NULL && worker->fleet->options->rate <= 0 && !worker->is_done &&
+           sender_has_room(mine->sender)) {
+        sender_push(mine->sender, pl_clock_monotonic_ns());
+    }
+}
+
+static void tick(struct worker *worker, int64_t now_ns)
+{
+    struct fanout_worker *mine = worker->user;
+    int64_t intended_ns = 0;
+    while (mine->sender != NULL && !worker->is_done && sender_has_room(mine->sender) &&
+           schedule_is_due(&mine->schedule, now_ns, &intended_ns)) {
+        sender_push(mine->sender, intended_ns);
+        schedule_take(&mine->schedule);
+    }
+}
+
+static void release(struct worker *worker)
+{
+    struct fanout_worker *mine = worker->user;
+    if (mine != NULL) {
+        sender_free(mine->sender);
+        event_memory_free(mine->memory);
+        pl_free(mine->subscribers);
+        pl_free(mine);
+    }
+}
+
+static const struct load load = {
+    .prepare = prepare, .start = start, .tick = tick, .drain = check_drained, .release = release};
+
+int run_fanout(const struct options *options)
+{
+    struct fanout_run run = {.options = options};
+    struct fleet fleet;
+    if (setup_conversations(options, &run.conversation, 1, 0) != 0) {
+        return -1;
+    }
+    int rv = fleet_run(&fleet, options, &load, &run);
+    if (rv == 0 && !tally_is_gapless(&run.tally, run.conversation.head_seq)) {
+        (void)fprintf(stderr, "parley-bench: the numbers have holes or repeat\n");
+        rv = -1;
+    }
+    if (rv == 0) {
+        struct report *report = report_new("fanout");
+        struct histogram *latency = pl_xcalloc(1, sizeof(*latency));
+        double deliveries = (double)fleet_counted(&fleet);
+        fleet_latency(&fleet, latency);
+        report_add(report, "deliveries_per_s", deliveries / options->seconds, "1/s");
+        report_add(report, "sends_per_s", deliveries / options->seconds / options->subscribers,
+                   "1/s");
+        report_add(report, "acked_and_checked", (double)run.tally.acks, "messages");
+        report_add_latency(report, "delivery", latency);
+        report_print_and_free(report, options->is_json);
+        pl_free(latency);
+    }
+    fleet_free(&fleet);
+    return rv;
+}

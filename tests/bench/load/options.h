@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_BENCH_OPTIONS_H
+#define PARLEY_BENCH_OPTIONS_H
+
+/* The command line of parley-bench. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum command_bit {
+    COMMAND_SEND = 1,
+    COMMAND_FANOUT = 2,
+    COMMAND_IDLE = 4,
+    COMMAND_HISTORY = 8,
+    COMMAND_UNARY = 16,
+    COMMAND_ALL = 31,
+};
+
+struct options {
+    const char *server; /* numeric address and port */
+    const char *token;
+    double connections;
+    double threads;
+    double seconds;
+    double warmup;
+    double rate; /* a second, over all connections; 0: flat out */
+    double outstanding;
+    double size;
+    double conversations;
+    double subscribers;
+    double messages;
+    double page;
+    double pid;
+    bool is_unary;
+    bool is_watch;
+    bool is_json;
+};
+
+/* @param command  one of enum command_bit. @return false: wrong; it was said on stderr */
+bool options_parse(struct options *options, unsigned command, int argc, char **argv);
+void options_help(FILE *out, unsigned command);
+
+#endif /* PARLEY_BENCH_OPTIONS_H */
