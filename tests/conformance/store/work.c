@@ -7,7 +7,7 @@
 
 #define MANY_MEMBERS 5000
 #define LONG_LOG     4000
-#define MANY_ROOMS   1000
+#define MANY_ROOMS   300
 
 /* The least of several: what the store does for itself at the same moment is not counted. */
 static uint64_t work_of_send(struct world *world, const char *conversation, const char *prefix)
