@@ -152,16 +152,17 @@ static void run_batch(struct shard *shard, size_t count, size_t bytes)
 {
     struct shard_store *store = shard->owner;
     struct shard_batch batch = {.requests = shard->batch, .count = count};
-    bool must_resync = false;
     if (has_membership(shard->batch, count)) {
-        must_resync = __atomic_exchange_n(&shard->must_resync, false, __ATOMIC_ACQ_REL);
+        /* In this order: a fan that fails says so before it ends. */
+        bool is_open = __atomic_load_n(&shard->fans_open, __ATOMIC_ACQUIRE) > 0;
+        bool must_resync = __atomic_exchange_n(&shard->must_resync, false, __ATOMIC_ACQ_REL);
+        batch.resync = is_open || must_resync;
     }
-    batch.resync = must_resync;
     int64_t began_ns = pl_clock_monotonic_ns();
     int64_t queued_ns = shard->batch[0]->queued_at_ns;
     store->engine->ops->write_batch(shard->writer, &batch);
     count_batch(&batch, began_ns, queued_ns);
-    if (must_resync && !batch.is_resynced) {
+    if (batch.resync && !batch.is_resynced) {
         __atomic_store_n(&shard->must_resync, true, __ATOMIC_RELEASE);
     }
     if (batch.commit_count > 0 && store->listener.on_commit != NULL) {

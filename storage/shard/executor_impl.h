@@ -23,7 +23,8 @@ struct shard {
     pthread_t *reader_threads;
     unsigned threads_started;     /* the writer first, then readers */
     struct store_request **batch; /* writer thread: batch_rows_max */
-    bool must_resync;             /* atomic: links were committed that are not applied */
+    bool must_resync;             /* atomic: links were committed that could not be applied */
+    unsigned fans_open;           /* atomic: transactions whose links are not applied yet */
 };
 
 struct shard_store {

@@ -7,7 +7,9 @@
  * completes after, so that an answer means that lists show it. Then the outbox rows are dropped,
  * for which nobody waits. Links of one shard reach another in commit order: a queue is FIFO and has
  * one taker. If one cannot be applied, the requests fail as retryable, the rows stay, and the next
- * membership request of the shard (or the next start) applies all of them again. */
+ * membership request of the shard (or the next start) applies all of them again. A membership
+ * request that comes while links are under way does the same: it may be the repeat of one that is
+ * not answered yet, and its own answer, too, means that lists show it. */
 #include "shard/executor_impl.h"
 
 #include "base/log.h"
@@ -17,6 +19,8 @@ struct fan;
 
 struct target {
     struct shard_link_request link;
+    struct shard_link *copies; /* what link.links points to */
+    size_t room;
     struct fan *fan;
 };
 
@@ -52,10 +56,11 @@ static void complete(struct fan *fan)
     struct shard *shard = fan->shard;
     bool has_failed = __atomic_load_n(&fan->has_failed, __ATOMIC_ACQUIRE);
     if (has_failed) {
-        __atomic_store_n(&shard->must_resync, true, __ATOMIC_RELEASE);
+        __atomic_store_n(&shard->must_resync, true, __ATOMIC_RELEASE); /* before it ends */
         pl_log_warn("STORE_LINKS_FAILED", NULL, "shard=%u rows=%lld..%lld", shard->index,
                     (long long)fan->forget.first, (long long)fan->forget.last);
     }
+    __atomic_sub_fetch(&shard->fans_open, 1, __ATOMIC_ACQ_REL);
     shard_queue_release(&shard->writes, fan->bytes);
     for (struct store_request *request = fan->waiting; request != NULL;) {
         struct store_request *next = request->next;
@@ -99,34 +104,34 @@ static bool copy_bytes(struct pl_arena *arena, struct store_bytes *bytes)
     return bytes->data != NULL;
 }
 
-static bool fill_target(struct fan *fan, unsigned index, const struct shard_batch *batch)
+static struct target *find_target(struct fan *fan, const struct shard_link *link)
 {
-    struct shard_store *store = fan->shard->owner;
-    struct target *target = &fan->targets[index];
-    struct shard_link *links = NULL;
-    size_t count = 0;
+    return &fan->targets[shard_find(fan->shard->owner, link->user)->index];
+}
+
+/* Sort the links by the shard of their users: count, make room, copy. */
+static bool fill_targets(struct fan *fan, const struct shard_batch *batch)
+{
     for (size_t i = 0; i < batch->link_count; i++) {
-        count += shard_find(store, batch->links[i].user)->index == index;
+        find_target(fan, &batch->links[i])->room++;
     }
-    if (count == 0) {
-        return true;
-    }
-    links = pl_arena_alloc(&fan->arena, count * sizeof(*links));
-    if (links == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < batch->link_count; i++) {
-        if (shard_find(store, batch->links[i].user)->index != index) {
-            continue;
-        }
-        struct shard_link *link = &links[target->link.count++];
-        *link = batch->links[i];
-        if (!copy_bytes(&fan->arena, &link->user) ||
-            !copy_bytes(&fan->arena, &link->conversation_id)) {
+    for (unsigned i = 0; i < fan->shard->owner->options.shards; i++) {
+        struct target *target = &fan->targets[i];
+        target->copies = pl_arena_alloc(&fan->arena, target->room * sizeof(*target->copies));
+        target->link.links = target->copies;
+        if (target->copies == NULL) {
             return false;
         }
     }
-    target->link.links = links;
+    for (size_t i = 0; i < batch->link_count; i++) {
+        struct target *target = find_target(fan, &batch->links[i]);
+        struct shard_link *copy = &target->copies[target->link.count++];
+        *copy = batch->links[i];
+        if (!copy_bytes(&fan->arena, &copy->user) ||
+            !copy_bytes(&fan->arena, &copy->conversation_id)) {
+            return false;
+        }
+    }
     return true;
 }
 
@@ -147,10 +152,10 @@ static struct fan *make_fan(struct shard *shard, const struct shard_batch *batch
         fan->targets[i].fan = fan;
         fan->targets[i].link.request.op = (enum store_op)SHARD_OP_LINK;
         fan->targets[i].link.request.done = target_done;
-        if (!fill_target(fan, i, batch)) {
-            free_fan(&fan->forget.request);
-            return NULL;
-        }
+    }
+    if (!fill_targets(fan, batch)) {
+        free_fan(&fan->forget.request);
+        return NULL;
     }
     return fan;
 }
@@ -185,6 +190,7 @@ size_t shard_fan_out(struct shard *shard, struct shard_batch *batch, size_t byte
         batch->requests[i] = NULL;
     }
     bytes -= fan->bytes;
+    __atomic_add_fetch(&shard->fans_open, 1, __ATOMIC_ACQ_REL);
     shard_store_begin(shard->owner); /* the fan itself; ends with `forget` */
     for (unsigned i = 0; i < shard->owner->options.shards; i++) {
         struct shard_link_request *link = &fan->targets[i].link;

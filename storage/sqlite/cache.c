@@ -60,24 +60,29 @@ static void drop_role(struct sqlite_cache *cache, struct role_entry *entry)
     pl_free(entry);
 }
 
-static void shrink(struct sqlite_cache *cache, size_t heads_max, size_t roles_max)
+static void shrink_heads(struct sqlite_cache *cache, size_t max)
 {
-    while (pl_map_count(cache->heads) > heads_max) {
+    while (pl_map_count(cache->heads) > max) {
         drop_head(cache, PL_LIST_ENTRY(cache->heads_lru.next, struct sqlite_head, lru));
     }
-    while (pl_map_count(cache->roles) > roles_max) {
+}
+
+static void shrink_roles(struct sqlite_cache *cache, size_t max)
+{
+    while (pl_map_count(cache->roles) > max) {
         drop_role(cache, PL_LIST_ENTRY(cache->roles_lru.next, struct role_entry, lru));
     }
 }
 
 void sqlite_cache_clear(struct sqlite_cache *cache)
 {
-    shrink(cache, 0, 0);
+    shrink_heads(cache, 0);
+    shrink_roles(cache, 0);
 }
 
 void sqlite_cache_trim(struct sqlite_cache *cache)
 {
-    shrink(cache, cache->heads_max, cache->roles_max);
+    shrink_heads(cache, cache->heads_max);
 }
 
 static void touch(struct pl_list *list, struct pl_list *node)
@@ -156,4 +161,5 @@ void sqlite_cache_set_role(struct sqlite_cache *cache, int64_t number, struct st
         return;
     }
     pl_list_push(&cache->roles_lru, &entry->lru);
+    shrink_roles(cache, cache->roles_max);
 }

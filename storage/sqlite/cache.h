@@ -38,7 +38,8 @@ struct sqlite_cache {
 PL_MUST_CHECK int sqlite_cache_init(struct sqlite_cache *cache, size_t heads_max, size_t roles_max);
 void sqlite_cache_deinit(struct sqlite_cache *cache);
 void sqlite_cache_clear(struct sqlite_cache *cache);
-/* Forget the least recently used beyond the limits. Entries found before are then gone. */
+/* Forget the heads least recently used beyond the limit: those found before are then gone. Roles
+ * keep to their limit by themselves. */
 void sqlite_cache_trim(struct sqlite_cache *cache);
 
 struct sqlite_head *sqlite_cache_find(struct sqlite_cache *cache, struct store_bytes id);

@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-#define LIMIT_MAX 10000
-
 enum statement {
     READ_BEGIN,
     READ_END,
@@ -232,7 +230,8 @@ static void read_log(struct shard_reader *reader, struct store_read *read)
     sqlite3_stmt *statement = reader->statements[read->backwards ? READ_BACKWARDS : READ_FORWARDS];
     sqlite_bind_i64(statement, 1, found.number);
     sqlite_bind_i64(statement, 2, from);
-    sqlite_bind_i64(statement, 3, (int64_t)(read->limit < LIMIT_MAX ? read->limit : LIMIT_MAX));
+    sqlite_bind_i64(statement, 3,
+                    (int64_t)(read->limit < STORE_PAGE_MAX ? read->limit : STORE_PAGE_MAX));
     enum parley_code code = take_events(reader, statement, read);
     (void)sqlite3_reset(statement);
     if (code != PARLEY_OK) {
@@ -285,7 +284,7 @@ static void look_up(struct shard_reader *reader, struct shard_lookup_request *lo
 /* How many rows to ask for, so as to know whether there are more. */
 static size_t page_limit(size_t limit)
 {
-    return limit < LIMIT_MAX ? limit : LIMIT_MAX;
+    return limit < STORE_PAGE_MAX ? limit : STORE_PAGE_MAX;
 }
 
 static void list_conversations(struct shard_reader *reader, struct store_list_conversations *list)

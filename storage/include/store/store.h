@@ -28,7 +28,8 @@
 #define STORE_BODY_MAX         65536
 #define STORE_CONTENT_TYPE_MAX 127
 #define STORE_TITLE_MAX        256
-#define STORE_MEMBERS_MAX      1000 /* in one request */
+#define STORE_MEMBERS_MAX      1000  /* in one request */
+#define STORE_PAGE_MAX         10000 /* rows in one answer, whatever its limit */
 
 struct store; /* opaque */
 

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The executor over an engine that does nothing but what the test lets it do: what a batch is, and
+ * when a change of members is answered. */
+#include "shard/executor.h"
+
+#include "base/mem.h"
+#include "shard/route.h"
+#include "support/check.h"
+#include "support/wait.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SHARDS      2
+#define BATCHES_MAX 16
+
+/* A user of the other shard than "room-1"'s. */
+static char user_name[16];
+static struct store_bytes user = {user_name, 0};
+
+static struct engine {
+    struct shard_engine engine; /* first */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool holds_links;  /* link requests wait */
+    bool holds_writes; /* all others wait */
+    bool fails_links;  /* the next link request fails */
+    unsigned held;     /* writers that wait */
+    size_t batches[BATCHES_MAX];
+    size_t batch_count;
+    unsigned resyncs; /* batches that reported the whole outbox after the start */
+    bool has_outbox;  /* a link that is not forgotten */
+    bool is_closed;
+} world;
+
+struct shard_writer {
+    unsigned shard;
+    struct shard_link link;
+};
+
+static enum parley_code open_writer(struct shard_engine *engine, unsigned shard,
+                                    struct shard_writer **writer, struct pl_error *err)
+{
+    (void)engine;
+    (void)err;
+    *writer = pl_calloc(1, sizeof(**writer));
+    (*writer)->shard = shard;
+    return PARLEY_OK;
+}
+
+static enum parley_code open_reader(struct shard_engine *engine, unsigned shard,
+                                    struct shard_reader **reader, struct pl_error *err)
+{
+    (void)engine;
+    (void)shard;
+    (void)err;
+    *reader = NULL;
+    return PARLEY_OK;
+}
+
+static void hold(const bool *is_held)
+{
+    world.held++;
+    (void)pthread_cond_broadcast(&world.changed);
+    while (*is_held) {
+        (void)pthread_cond_wait(&world.changed, &world.mutex);
+    }
+    world.held--;
+}
+
+static void report_link(struct shard_writer *writer, struct shard_batch *batch)
+{
+    writer->link = (struct shard_link){user, {"room-1", 6}, true};
+    batch->links = &writer->link;
+    batch->link_count = 1;
+    batch->links_first = 1;
+    batch->links_last = 1;
+}
+
+static void write_one(struct shard_writer *writer, struct shard_batch *batch,
+                      struct store_request *request)
+{
+    switch ((int)request->op) {
+    case STORE_OP_CREATE: {
+        struct store_create *create = (struct store_create *)request;
+        create->created = !world.has_outbox;
+        if (create->created) {
+            world.has_outbox = true;
+            report_link(writer, batch);
+        }
+        return;
+    }
+    case SHARD_OP_LINK:
+        hold(&world.holds_links);
+        if (world.fails_links) {
+            world.fails_links = false;
+            pl_fail(&request->error, PARLEY_UNAVAILABLE, "the disk is full");
+        }
+        return;
+    case SHARD_OP_FORGET:
+        world.has_outbox = false;
+        return;
+    default:
+        return;
+    }
+}
+
+static void write_batch(struct shard_writer *writer, struct shard_batch *batch)
+{
+    (void)pthread_mutex_lock(&world.mutex);
+    if (batch->requests[0]->op == STORE_OP_APPEND) {
+        world.batches[world.batch_count++ % BATCHES_MAX] = batch->count;
+        hold(&world.holds_writes);
+    }
+    batch->is_committed = true;
+    batch->is_resynced = batch->resync;
+    for (size_t i = 0; i < batch->count; i++) {
+        write_one(writer, batch, batch->requests[i]);
+    }
+    if (batch->resync && world.has_outbox) {
+        world.resyncs++;
+        report_link(writer, batch);
+    }
+    (void)pthread_mutex_unlock(&world.mutex);
+}
+
+static void read_nothing(struct shard_reader *reader, struct store_request *request)
+{
+    (void)reader;
+    (void)request;
+}
+
+static void close_writer(struct shard_writer *writer)
+{
+    pl_free(writer);
+}
+
+static void close_reader(struct shard_reader *reader)
+{
+    (void)reader;
+}
+
+static void close_engine(struct shard_engine *engine)
+{
+    ((struct engine *)engine)->is_closed = true;
+}
+
+static const struct shard_engine_ops ops = {open_writer,  open_reader,  write_batch, read_nothing,
+                                            close_writer, close_reader, close_engine};
+
+static void set(bool *what, bool value)
+{
+    (void)pthread_mutex_lock(&world.mutex);
+    *what = value;
+    (void)pthread_cond_broadcast(&world.changed);
+    (void)pthread_mutex_unlock(&world.mutex);
+}
+
+static unsigned count_held(void)
+{
+    (void)pthread_mutex_lock(&world.mutex);
+    unsigned held = world.held;
+    (void)pthread_mutex_unlock(&world.mutex);
+    return held;
+}
+
+static atomic_uint done_count;
+
+static void count_done(struct store_request *request)
+{
+    (void)request;
+    atomic_fetch_add(&done_count, 1);
+}
+
+static void choose_user(void)
+{
+    unsigned i = 0;
+    do {
+        user.len = (size_t)snprintf(user_name, sizeof(user_name), "user-%u", i++);
+    } while (shard_of(user_name, user.len, SHARDS) == shard_of("room-1", 6, SHARDS));
+}
+
+static int setup(void **state)
+{
+    const struct shard_options options = {.shards = SHARDS,
+                                          .readers = 1,
+                                          .batch_rows_max = 8,
+                                          .batch_bytes_max = 1 << 20,
+                                          .queue_bytes_max = 1 << 20,
+                                          .busy_retry_ms = 7};
+    memset(&world, 0, sizeof(world));
+    world.engine.ops = &ops;
+    (void)pthread_mutex_init(&world.mutex, NULL);
+    (void)pthread_cond_init(&world.changed, NULL);
+    atomic_store(&done_count, 0);
+    choose_user();
+    return shard_store_open(&world.engine, &options, (struct store **)state, NULL) == PARLEY_OK
+               ? 0
+               : -1;
+}
+
+static int teardown(void **state)
+{
+    store_close(*state);
+    return world.is_closed ? 0 : -1;
+}
+
+static void append(struct store *store, struct store_append *append)
+{
+    *append = (struct store_append){.request.done = count_done,
+                                    .conversation_id = {"room-1", 6},
+                                    .sender = {"alice", 5},
+                                    .client_message_id = {"m", 1}};
+    store_append(store, append);
+}
+
+static void test_a_batch_is_what_waited(void **state)
+{
+    struct store_append appends[21];
+    set(&world.holds_writes, true);
+    append(*state, &appends[0]);
+    WAIT_FOR(count_held() == 1);
+    for (size_t i = 1; i < 21; i++) {
+        append(*state, &appends[i]);
+    }
+    set(&world.holds_writes, false);
+    WAIT_FOR(atomic_load(&done_count) == 21);
+    /* The first at once, alone; the others together, as far as a batch goes. */
+    static const size_t batches[] = {1, 8, 8, 4};
+    assert_int_equal(world.batch_count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(world.batches[i], batches[i]);
+    }
+}
+
+static void create(struct store *store, struct store_create *create)
+{
+    *create = (struct store_create){
+        .request.done = count_done, .conversation_id = {"room-1", 6}, .creator = user};
+    store_create(store, create);
+}
+
+static void test_a_creation_is_answered_when_lists_show_it(void **state)
+{
+    struct store_create first;
+    set(&world.holds_links, true);
+    create(*state, &first);
+    WAIT_FOR(count_held() == 1); /* the link is on its way */
+    assert_int_equal(atomic_load(&done_count), 0);
+    set(&world.holds_links, false);
+    WAIT_FOR(atomic_load(&done_count) == 1);
+    assert_int_equal(first.request.error.code, PARLEY_OK);
+}
+
+static void test_a_repeat_waits_for_the_links_of_the_first(void **state)
+{
+    struct store_create first;
+    struct store_create second;
+    struct store_append message;
+    set(&world.holds_links, true);
+    create(*state, &first);
+    create(*state, &second);
+    /* A message is of no concern to lists; it comes after both, and is answered. Links hold the
+     * fake's lock while they wait, but not the writer of the room. */
+    WAIT_FOR(count_held() == 1);
+    append(*state, &message);
+    WAIT_FOR(atomic_load(&done_count) == 1);
+    set(&world.holds_links, false);
+    WAIT_FOR(atomic_load(&done_count) == 3);
+    assert_true(first.created);
+    assert_false(second.created);
+    assert_int_equal(second.request.error.code, PARLEY_OK);
+}
+
+static void test_links_that_failed_are_applied_with_the_retry(void **state)
+{
+    struct store_create request;
+    set(&world.fails_links, true);
+    create(*state, &request);
+    WAIT_FOR(atomic_load(&done_count) == 1);
+    assert_int_equal(request.request.error.code, PARLEY_UNAVAILABLE);
+    assert_int_equal(request.request.error.retry_after_ms, 7);
+    create(*state, &request);
+    WAIT_FOR(atomic_load(&done_count) == 2);
+    assert_int_equal(request.request.error.code, PARLEY_OK);
+    assert_int_equal(world.resyncs, 1);
+}
+
+#define EXECUTOR_TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        EXECUTOR_TEST(test_a_batch_is_what_waited),
+        EXECUTOR_TEST(test_a_creation_is_answered_when_lists_show_it),
+        EXECUTOR_TEST(test_a_repeat_waits_for_the_links_of_the_first),
+        EXECUTOR_TEST(test_links_that_failed_are_applied_with_the_retry),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
