@@ -308,6 +308,23 @@ static void test_r11_message_borders_are_not_frame_borders(void **state)
     }
 }
 
+static void test_f7_padding_is_given_back_to_the_window(void **state)
+{
+    (void)state;
+    /* Frames of five bytes and 255 of padding: twelve times the stream's window. */
+    static const uint8_t body[5 * 3000];
+    struct served served = {0};
+    struct raw_peer *peer = raw_peer_new(false, &SERVED, &served, NULL);
+    raw_request(peer, &(struct raw_script){.headers = HEADERS(GRPC_HEADERS),
+                                           .body = body,
+                                           .body_len = sizeof(body),
+                                           .frame_bytes = 5,
+                                           .padding = 255});
+    assert_int_equal(served.messages, 3000);
+    assert_string_equal(peer->seen.grpc_status, "0");
+    raw_peer_free(peer);
+}
+
 static void test_r14_limit_is_answered_at_once_with_numbers(void **state)
 {
     (void)state;
@@ -547,6 +564,7 @@ int main(void)
         cmocka_unit_test(test_r7_timeout_reaches_the_handler),
         cmocka_unit_test(test_r8_metadata_reaches_the_handler),
         cmocka_unit_test(test_r11_message_borders_are_not_frame_borders),
+        cmocka_unit_test(test_f7_padding_is_given_back_to_the_window),
         cmocka_unit_test(test_r14_limit_is_answered_at_once_with_numbers),
         cmocka_unit_test(test_r16_request_trailers_are_a_half_close),
         cmocka_unit_test(test_r17_header_list_over_limit_is_refused),

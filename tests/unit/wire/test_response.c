@@ -292,6 +292,27 @@ static void test_t6_trailers_only_gives_no_headers_event(void **state)
     raw_peer_free(peer);
 }
 
+static void test_f7_padding_is_given_back_to_the_window(void **state)
+{
+    (void)state;
+    /* Frames of five bytes and 255 of padding: twelve times the stream's window. */
+    static const uint8_t body[5 * 3000];
+    struct caller caller = {0};
+    struct called called = {0};
+    struct raw_peer *peer = raw_peer_new(true, &CALLER_EVENTS, &caller, NULL);
+    caller_call(peer,
+                &(struct raw_script){.headers = OK_HEADERS,
+                                     .body = body,
+                                     .body_len = sizeof(body),
+                                     .frame_bytes = 5,
+                                     .padding = 255,
+                                     .trailers = OK_TRAILERS},
+                &called);
+    assert_int_equal(called.code, PARLEY_OK);
+    assert_int_equal(called.messages, 3000);
+    raw_peer_free(peer);
+}
+
 static void test_cl13_trailers_before_our_half_close_are_followed_by_a_reset(void **state)
 {
     (void)state;
@@ -442,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_s8_reset_row_for_row),
         cmocka_unit_test(test_s2_s4_message_and_details_are_decoded),
         cmocka_unit_test(test_t6_trailers_only_gives_no_headers_event),
+        cmocka_unit_test(test_f7_padding_is_given_back_to_the_window),
         cmocka_unit_test(test_cl13_trailers_before_our_half_close_are_followed_by_a_reset),
         cmocka_unit_test(test_cl13_no_reset_if_the_server_has_reset_already),
         cmocka_unit_test(test_cl5_goaway_ends_what_is_above_its_id),
