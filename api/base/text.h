@@ -18,7 +18,7 @@ size_t pl_text_utf8_prefix(const char *text, size_t len, size_t max);
 
 /* snprintf that always terminates and says whether everything fitted: false means cut. */
 bool pl_text_format(char *out, size_t size, const char *format, ...) PL_PRINTF(3, 4);
-bool pl_text_vformat(char *out, size_t size, const char *format, va_list args);
+bool pl_text_vformat(char *out, size_t size, const char *format, va_list args) PL_PRINTF(3, 0);
 
 /* Whole-string decimal; false: empty, trailing characters or outside [min, max]. */
 bool pl_text_to_i64(const char *text, int64_t min, int64_t max, int64_t *value);
