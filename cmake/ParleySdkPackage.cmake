@@ -79,6 +79,21 @@ configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/parley-config.cmake.i
     "${CMAKE_CURRENT_BINARY_DIR}/parley-config.cmake" INSTALL_DESTINATION "${sdk_cmake_dir}")
 write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/parley-config-version.cmake"
     COMPATIBILITY ${sdk_compatibility})
+# From where the file lies, so that the tree may be installed or moved anywhere; absolute folders, as
+# some distributions want them, stay as they are.
+foreach(dir LIBDIR INCLUDEDIR)
+    string(TOLOWER ${dir} name)
+    if(IS_ABSOLUTE "${CMAKE_INSTALL_${dir}}")
+        set(sdk_pc_${name} "${CMAKE_INSTALL_${dir}}")
+    else()
+        set(sdk_pc_${name} "\${prefix}/${CMAKE_INSTALL_${dir}}")
+    endif()
+endforeach()
+set(sdk_pc_prefix "${CMAKE_INSTALL_PREFIX}")
+if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+    file(RELATIVE_PATH sdk_pc_up "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+    set(sdk_pc_prefix "\${pcfiledir}/${sdk_pc_up}")
+endif()
 configure_file("${PROJECT_SOURCE_DIR}/cmake/parley.pc.in" "${CMAKE_CURRENT_BINARY_DIR}/parley.pc"
     @ONLY)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/parley-config.cmake"
