@@ -61,6 +61,10 @@ static bool take_input(struct pl_conn *conn, const uint8_t *data, size_t len)
         return false;
     }
     note_greeting(conn, len);
+    if (pl_session_is_over(conn->session)) {
+        /* The last stream was reset by the peer: there is nothing to send that would tell us. */
+        pl_loop_at_turn_end(conn->io->loop, &conn->hook);
+    }
     return conn->state != CONN_CLOSING;
 }
 

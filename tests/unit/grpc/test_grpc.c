@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections of the gRPC server: how many, how long, how they are told to go, and how they end.
+ * The service is health, whose Watch keeps a call open as long as one likes. */
+#include "builtin/health.h"
+#include "core/loops.h"
+#include "grpc/grpc.h"
+#include "support/check.h"
+#include "support/wait.h"
+#include "wire/client.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct site {
+    struct loops *loops;
+    parley_server *server;
+    struct health *health;
+    struct grpc_server *grpc;
+};
+
+static void open_site(struct site *site, struct grpc_server_options options)
+{
+    options.address = options.address != NULL ? options.address : "127.0.0.1:0";
+    *site = (struct site){.loops = NULL};
+    assert_int_equal(loops_new(2, &site->loops, NULL), PARLEY_OK);
+    assert_int_equal(server_new(&site->server, NULL), PARLEY_OK);
+    assert_int_equal(health_new(site->server, site->loops, true, &site->health, NULL), PARLEY_OK);
+    assert_int_equal(loops_start(site->loops, NULL), PARLEY_OK);
+    assert_int_equal(grpc_server_start(site->loops, site->server, &options, &site->grpc, NULL),
+                     PARLEY_OK);
+}
+
+static void close_site(struct site *site)
+{
+    grpc_server_stop(site->grpc);
+    assert_int_equal(grpc_server_connection_count(site->grpc), 0);
+    loops_stop(site->loops);
+    grpc_server_free(site->grpc);
+    health_free(site->health);
+    server_free(site->server);
+    loops_free(site->loops);
+}
+
+#define CALL(path)                                                                                 \
+    {                                                                                              \
+        ":method", "POST", ":scheme", "http", ":path", path, ":authority", "h", "content-type",    \
+            "application/grpc", NULL                                                               \
+    }
+
+static const char *const check_call[] = CALL("/grpc.health.v1.Health/Check");
+static const char *const watch_call[] = CALL("/grpc.health.v1.Health/Watch");
+static const uint8_t empty[5];
+
+static void start(struct client *client, const char *const *headers)
+{
+    const struct client_request request = {
+        .headers = headers, .body = empty, .body_len = sizeof(empty)};
+    client_start(client, &request);
+}
+
+static void check(struct client *client)
+{
+    start(client, check_call);
+    client_finish(client);
+    assert_string_equal(client->answer.grpc_status, "0");
+}
+
+/* Start a Watch and wait for its first message. */
+static void watch(struct client *client)
+{
+    start(client, watch_call);
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    while (client->answer.data_len == 0) {
+        wait_or_fail(deadline_ms, "the first message", __FILE__, __LINE__);
+        client_turn(client, 50);
+    }
+}
+
+static void turn_until_closed(struct client *client)
+{
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    while (!client->is_connection_over) {
+        wait_or_fail(deadline_ms, "the server closes", __FILE__, __LINE__);
+        client_turn(client, 50);
+    }
+}
+
+static void turn_for(struct client *client, int64_t duration_ms)
+{
+    for (int64_t end_ms = wait_deadline(duration_ms); wait_turn(end_ms);) {
+        client_turn(client, 10);
+    }
+}
+
+/* ---- how many ---- */
+
+static void test_connections_over_the_limit_are_closed_at_once(void **state)
+{
+    (void)state;
+    struct site site;
+    struct client clients[3];
+    open_site(&site, (struct grpc_server_options){.connections_max = 2});
+    for (size_t i = 0; i < 3; i++) {
+        client_open(&clients[i], grpc_server_address(site.grpc), NULL, 0);
+        if (i < 2) {
+            check(&clients[i]);
+        }
+    }
+    turn_until_closed(&clients[2]);
+    assert_int_equal(grpc_server_connection_count(site.grpc), 2);
+    check(&clients[0]);
+    client_close(&clients[2]);
+    client_close(&clients[1]);
+    WAIT_FOR(grpc_server_connection_count(site.grpc) == 1);
+    client_open(&clients[1], grpc_server_address(site.grpc), NULL, 0);
+    check(&clients[1]);
+    client_close(&clients[0]);
+    client_close(&clients[1]);
+    close_site(&site);
+}
+
+/* ---- how long ---- */
+
+static void test_a_client_that_answers_no_ping_is_closed(void **state)
+{
+    (void)state;
+    static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+    struct site site;
+    struct client alive;
+    open_site(&site,
+              (struct grpc_server_options){.keepalive_ms = 200, .keepalive_timeout_ms = 200});
+    int mute = client_socket(grpc_server_address(site.grpc));
+    assert_int_equal(send(mute, hello, sizeof(hello) - 1, MSG_NOSIGNAL), sizeof(hello) - 1);
+    client_open(&alive, grpc_server_address(site.grpc), NULL, 0);
+    watch(&alive);
+    assert_int_equal(grpc_server_connection_count(site.grpc), 2);
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    while (grpc_server_connection_count(site.grpc) == 2) {
+        wait_or_fail(deadline_ms, "the mute one is closed", __FILE__, __LINE__);
+        client_turn(&alive, 20);
+    }
+    turn_for(&alive, 600); /* answers pings */
+    assert_false(alive.is_connection_over);
+    assert_int_equal(grpc_server_connection_count(site.grpc), 1);
+    (void)close(mute);
+    client_close(&alive);
+    close_site(&site);
+}
+
+static void test_an_idle_connection_is_closed_politely_and_a_busy_one_stays(void **state)
+{
+    (void)state;
+    struct site site;
+    struct client idle;
+    struct client busy;
+    open_site(&site, (struct grpc_server_options){.idle_ms = 300});
+    client_open(&idle, grpc_server_address(site.grpc), NULL, 0);
+    client_open(&busy, grpc_server_address(site.grpc), NULL, 0);
+    check(&idle);
+    watch(&busy);
+    turn_until_closed(&idle);
+    assert_true(idle.is_goaway_seen);
+    assert_int_equal(idle.goaway_error, NGHTTP2_NO_ERROR);
+    turn_for(&busy, 300);
+    assert_false(busy.is_goaway_seen);
+    assert_false(busy.is_connection_over);
+    client_close(&idle);
+    client_close(&busy);
+    close_site(&site);
+}
+
+static void test_an_old_connection_is_told_to_go_and_its_call_goes_on(void **state)
+{
+    (void)state;
+    struct site site;
+    struct client client;
+    open_site(&site, (struct grpc_server_options){.age_ms = 200, .idle_ms = 1000});
+    client_open(&client, grpc_server_address(site.grpc), NULL, 0);
+    watch(&client);
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    while (!client.is_goaway_seen) {
+        wait_or_fail(deadline_ms, "a GOAWAY", __FILE__, __LINE__);
+        client_turn(&client, 20);
+    }
+    turn_for(&client, 700); /* the second GOAWAY, too */
+    assert_int_equal(client.goaway_error, NGHTTP2_NO_ERROR);
+    assert_false(client.is_connection_over);
+    assert_false(client.answer.is_closed);
+    assert_int_equal(
+        nghttp2_submit_rst_stream(client.h2, NGHTTP2_FLAG_NONE, client.id, NGHTTP2_CANCEL), 0);
+    turn_until_closed(&client);
+    client_close(&client);
+    close_site(&site);
+}
+
+/* ---- how it ends ---- */
+
+static void test_a_drain_waits_for_calls_and_then_ends_them(void **state)
+{
+    (void)state;
+    struct site site;
+    struct client client;
+    open_site(&site, (struct grpc_server_options){.idle_ms = 0});
+    client_open(&client, grpc_server_address(site.grpc), NULL, 0);
+    watch(&client);
+    grpc_server_drain(site.grpc, 300);
+    grpc_server_drain(site.grpc, 1000000); /* once is enough */
+    assert_false(grpc_server_wait(site.grpc, 50));
+    assert_int_equal(grpc_server_connection_count(site.grpc), 1);
+    client_finish(&client);
+    assert_true(client.is_goaway_seen);
+    assert_string_equal(client.answer.grpc_status, "14");
+    assert_string_equal(client.answer.grpc_message, "server is draining");
+    turn_until_closed(&client);
+    assert_true(grpc_server_wait(site.grpc, WAIT_MS));
+    client_close(&client);
+    close_site(&site);
+}
+
+static void test_a_drain_of_nothing_is_over_at_once(void **state)
+{
+    (void)state;
+    struct site site;
+    open_site(&site, (struct grpc_server_options){.idle_ms = 0});
+    int64_t start_ms = wait_deadline(0);
+    grpc_server_drain(site.grpc, 1000000);
+    assert_true(grpc_server_wait(site.grpc, WAIT_MS));
+    assert_true(wait_deadline(0) - start_ms < WAIT_MS);
+    close_site(&site);
+}
+
+static void test_a_drain_ends_also_with_a_client_that_does_not_read(void **state)
+{
+    (void)state;
+    struct site site;
+    struct client deaf;
+    const nghttp2_settings_entry no_window = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0};
+    open_site(&site, (struct grpc_server_options){.idle_ms = 0});
+    client_open(&deaf, grpc_server_address(site.grpc), &no_window, 1);
+    start(&deaf, watch_call);
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    while (deaf.answer.blocks == 0) {
+        wait_or_fail(deadline_ms, "the headers", __FILE__, __LINE__);
+        client_turn(&deaf, 20);
+    }
+    grpc_server_drain(site.grpc, 0);
+    assert_true(grpc_server_wait(site.grpc, WAIT_MS));
+    client_close(&deaf);
+    close_site(&site);
+}
+
+static void test_stop_cuts_calls_off(void **state)
+{
+    (void)state;
+    struct site site;
+    struct client clients[4];
+    open_site(&site, (struct grpc_server_options){.idle_ms = 0});
+    for (size_t i = 0; i < 4; i++) {
+        client_open(&clients[i], grpc_server_address(site.grpc), NULL, 0);
+        watch(&clients[i]);
+    }
+    close_site(&site);
+    for (size_t i = 0; i < 4; i++) {
+        turn_until_closed(&clients[i]);
+        client_close(&clients[i]);
+    }
+}
+
+static void test_an_address_that_cannot_be_had_is_said(void **state)
+{
+    (void)state;
+    static const char *const addresses[] = {"192.0.2.1:0", "nowhere", "unix:/no/such/folder/s"};
+    struct site site;
+    open_site(&site, (struct grpc_server_options){.idle_ms = 0});
+    for (size_t i = 0; i < PL_COUNT(addresses); i++) {
+        const struct grpc_server_options options = {.address = addresses[i]};
+        struct grpc_server *none = NULL;
+        struct pl_error err = PL_ERROR_INIT;
+        assert_int_not_equal(grpc_server_start(site.loops, site.server, &options, &none, &err),
+                             PARLEY_OK);
+        assert_non_null(strstr(err.text, addresses[i]));
+    }
+    close_site(&site);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_connections_over_the_limit_are_closed_at_once),
+        cmocka_unit_test(test_a_client_that_answers_no_ping_is_closed),
+        cmocka_unit_test(test_an_idle_connection_is_closed_politely_and_a_busy_one_stays),
+        cmocka_unit_test(test_an_old_connection_is_told_to_go_and_its_call_goes_on),
+        cmocka_unit_test(test_a_drain_waits_for_calls_and_then_ends_them),
+        cmocka_unit_test(test_a_drain_of_nothing_is_over_at_once),
+        cmocka_unit_test(test_a_drain_ends_also_with_a_client_that_does_not_read),
+        cmocka_unit_test(test_stop_cuts_calls_off),
+        cmocka_unit_test(test_an_address_that_cannot_be_had_is_said),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
