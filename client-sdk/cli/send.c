@@ -99,7 +99,7 @@ static bool may_go_on(struct sending *sending)
     }
     if (interrupt_is_wanted()) {
         fail(sending, report_failure(sending->invocation, PARLEY_CANCELLED,
-                                     "interrupted; %zu messages may or may not be committed",
+                                     "interrupted; without an answer, so perhaps sent: %zu",
                                      sending->pending));
         return false;
     }
@@ -145,6 +145,9 @@ static void send_whole_input(struct sending *sending, struct input *input)
     }
     while (!input->is_at_end && input->end <= BODY_BYTES_MAX + 1 && !interrupt_is_wanted()) {
         input_fill(input);
+    }
+    if (!may_go_on(sending)) {
+        return;
     }
     size_t len = input->end;
     /* echo and here-documents end with a newline that nobody means to say. */

@@ -27,7 +27,7 @@ static void follow_until_end(struct tail *tail)
 {
     struct pollfd out = {.fd = STDOUT_FILENO, .events = 0};
     while (!tail->follow.is_over && !tail->follow.is_closed && !interrupt_is_wanted() &&
-           (out.revents & (POLLERR | POLLNVAL)) == 0) {
+           (out.revents & (POLLERR | POLLHUP | POLLNVAL)) == 0) {
         session_turn(&tail->session, &out, 1);
     }
 }

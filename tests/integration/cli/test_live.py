@@ -7,7 +7,7 @@ import subprocess
 import termios
 import unittest
 
-from cli import Cli, DONE, PARLEY, REFUSED, USAGE, wait_for
+from cli import Cli, DONE, FAILED, PARLEY, REFUSED, USAGE, wait_for
 from terminal import Terminal
 
 
@@ -128,6 +128,20 @@ class Restart(Cli):
         chat.wait_for_line("nothing was missed")
         chat.type("not lost\r")
         chat.wait_for_line("alice  not lost")
+
+
+class Typing(Cli):
+    def test_a_message_typed_into_send_is_not_sent_when_it_is_interrupted(self):
+        self.parley("create", "typed")
+        for end, code in (("\x03", FAILED), ("\n\x04", DONE)):
+            with self.subTest(code):
+                send = Terminal([PARLEY, "send", "typed"], self.environment())
+                self.addCleanup(send.close)
+                send.wait_for_line("Ctrl-D on a line of its own ends it")
+                send.type("first\nsecond" + end)
+                self.assertEqual(send.leave(), code)
+        self.assertEqual([e["body"] for e in self.json("history", "typed", "--from", "2")],
+                         ["first\nsecond"])
 
 
 class Chat(Cli):
