@@ -64,37 +64,31 @@ static int read_lines(struct app *app)
     return got > 0;
 }
 
-static void run(struct app *app, parley_channel *channel)
-{
-    int is_open = 1;
-    while (is_open || app->unsent > 0) {
-        struct pollfd fds[] = {
-            {.fd = parley_channel_fd(channel), .events = POLLIN},
-            {.fd = is_open ? STDIN_FILENO : -1, .events = POLLIN},
-        };
-        (void)poll(fds, 2, parley_channel_wait_ms(channel));
-        if (fds[1].revents != 0) {
-            is_open = read_lines(app);
-        }
-        parley_channel_process(channel);
-    }
-}
-
 int main(int argc, char **argv)
 {
     parley_channel_options options = {
         .size = sizeof(options), .is_driven = true, .token = getenv("PARLEY_TOKEN")};
     struct app app = {.conversation = argc == 3 ? argv[2] : ""};
     parley_channel *channel = NULL;
+    int is_open = 1;
     if (argc != 3) {
         (void)fprintf(stderr, "usage: %s TARGET CONVERSATION\n", argv[0]);
         return 2;
     }
     parley_error *error = parley_channel_new(argv[1], &options, &channel);
     error = error == NULL ? parley_client_new(channel, NULL, &app.client) : error;
-    if (error == NULL) {
-        run(&app, channel);
-    } else {
+    while (error == NULL && (is_open || app.unsent > 0)) {
+        struct pollfd fds[] = {
+            {.fd = parley_channel_fd(channel), .events = POLLIN},
+            {.fd = is_open ? STDIN_FILENO : -1, .events = POLLIN},
+        };
+        (void)poll(fds, 2, parley_channel_wait_ms(channel));
+        if (fds[1].revents != 0) {
+            is_open = read_lines(&app);
+        }
+        parley_channel_process(channel);
+    }
+    if (error != NULL) {
         complain(&app, error);
     }
     parley_error_free(error);

@@ -77,6 +77,19 @@ class Package(unittest.TestCase):
                               *self.pkg_config("--cflags", "--libs"))
                 self.assertEqual(self.talk(program), "seq 2\n")
 
+    def test_quick_start_of_the_readme_works(self):
+        with open(os.path.join(HERE, "..", "..", "client-sdk", "README.md"),
+                  encoding="utf-8") as file:
+            source = re.search(r"```c\n(.*?)```", file.read(), re.DOTALL).group(1)
+        path = os.path.join(self.folder, "quick_start.c")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(source.replace("127.0.0.1:7450", self.server.address))
+        self.run_tool(os.path.join(BUILD, "bin", "parley"), "create", "team",
+                      PARLEY_SERVER=self.server.address, PARLEY_TOKEN=self.token)
+        self.run_tool(CC, *FLAGS, *WARNINGS, "-o", path + ".out", path,
+                      *self.pkg_config("--cflags", "--libs"))
+        self.assertEqual(self.talk(path + ".out"), "sent\n")
+
     def test_pkg_config_links_the_one_archive(self):
         program = os.path.join(self.folder, "static.out")
         libraries = [flag for flag in self.pkg_config("--static", "--libs") if flag != "-lparley"]
