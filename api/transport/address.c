@@ -119,7 +119,7 @@ enum parley_code pl_address_parse(const char *text, struct pl_address *address,
     return PARLEY_OK;
 }
 
-void pl_address_format(const struct pl_address *address, char out[PL_PEER_MAX])
+void pl_address_format(const struct pl_address *address, char *out)
 {
     char host[64];
     char port[PL_PORT_MAX];

@@ -22,7 +22,7 @@ PL_MUST_CHECK enum parley_code pl_address_parse(const char *text, struct pl_addr
 /* A path of a unix socket. */
 PL_MUST_CHECK enum parley_code pl_address_from_path(const char *path, struct pl_address *address,
                                                     struct pl_error *err);
-/* "127.0.0.1:5123", "[::1]:5123", "unix". */
-void pl_address_format(const struct pl_address *address, char out[PL_PEER_MAX]);
+/* "127.0.0.1:5123", "[::1]:5123", "unix". @param out  PL_PEER_MAX bytes */
+void pl_address_format(const struct pl_address *address, char *out);
 
 #endif /* PARLEY_TRANSPORT_ADDRESS_H */

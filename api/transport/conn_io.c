@@ -8,6 +8,7 @@
  * owners' budgets count them. @thread loop */
 
 #include "transport/conn_impl.h"
+#include "transport/metrics.h"
 
 #include <string.h>
 
@@ -60,6 +61,7 @@ static bool take_input(struct pl_conn *conn, const uint8_t *data, size_t len)
         pl_conn_close(conn, &err);
         return false;
     }
+    pl_metric_add(&pl_transport_metrics[PL_TRANSPORT_RECEIVED_BYTES], (int64_t)len);
     note_greeting(conn, len);
     if (pl_session_is_over(conn->session)) {
         /* The last stream was reset by the peer: there is nothing to send that would tell us. */
@@ -108,7 +110,10 @@ static ssize_t send_slices(struct pl_conn *conn, const struct iovec *slices, siz
     if (sent < 0) {
         conn->is_broken = true;
         pl_conn_close(conn, &err);
+        return sent;
     }
+    pl_metric_add(&pl_transport_metrics[PL_TRANSPORT_WRITES], 1);
+    pl_metric_add(&pl_transport_metrics[PL_TRANSPORT_SENT_BYTES], sent);
     return sent;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "transport/metrics.h"
 
 #include <errno.h>
 #include <time.h>
@@ -24,6 +25,7 @@ struct pl_metric grpc_metrics[GRPC_METRIC_COUNT] = {
 void grpc_server_register_metrics(void)
 {
     pl_metric_register(grpc_metrics, GRPC_METRIC_COUNT);
+    pl_transport_register_metrics();
 }
 
 static void set_default(int64_t *value, int64_t fallback)
