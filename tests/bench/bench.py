@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the benchmark scripts share: building peers, servers on free ports, A B A B, the report."""
+import argparse
+import json
+import os
+import platform
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+from parleyd import Parleyd, wait_for  # noqa: E402
+
+BIN = os.path.join(ROOT, "build", "release", "bin")
+OUT = os.path.join(ROOT, "build", "bench")
+
+
+def arguments(doc, **defaults):
+    """--repetitions and --seconds, with the script's defaults, and what else it names."""
+    parser = argparse.ArgumentParser(description=doc)
+    for name, value in {"repetitions": 5, "seconds": 5, **defaults}.items():
+        parser.add_argument("--" + name.replace("_", "-"), type=type(value), default=value,
+                            help=f"default {value}")
+    return parser.parse_args()
+
+
+def run(command, **options):
+    """The command's standard output. Its failure ends the script with what it said."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}\nfailed with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def prepare():
+    """Packages and a release build."""
+    subprocess.run([os.path.join(ROOT, "deploy", "install-packages"),
+                    os.path.join(ROOT, "deploy", "packages.txt"), os.path.join(HERE, "packages.txt")],
+                   check=True)
+    os.makedirs(OUT, exist_ok=True)
+    if not os.path.exists(os.path.join(ROOT, "build", "release", "build.ninja")):
+        run(["cmake", "--preset", "release"], cwd=ROOT)
+    run(["cmake", "--build", "build/release"], cwd=ROOT)
+
+
+def pkg_config(*packages):
+    return run(["pkg-config", "--cflags", "--libs", *packages]).split()
+
+
+def build(source, compiler, *flags):
+    """A program of one file, built again when the file changed."""
+    program = os.path.join(OUT, os.path.splitext(os.path.basename(source))[0])
+    path = os.path.join(HERE, source)
+    if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(path):
+        run([compiler, "-O2", "-o", program, path, *flags])
+    return program
+
+
+def build_grpc_health():
+    """The gRPC C++ server, with code generated from Debian's grpc-proto."""
+    proto_dir = run(["pkg-config", "--variable=prefix", "grpc++"]).strip() + "/share/grpc-proto"
+    proto = os.path.join(proto_dir, "grpc/health/v1/health.proto")
+    generated = os.path.join(OUT, "generated")
+    stem = os.path.join(generated, "grpc/health/v1/health")
+    if not os.path.exists(stem + ".grpc.pb.cc"):
+        os.makedirs(generated, exist_ok=True)
+        plugin = shutil.which("grpc_cpp_plugin")
+        run(["protoc", f"--cpp_out={generated}", f"--grpc_out={generated}",
+             f"--plugin=protoc-gen-grpc={plugin}", "-I", proto_dir, proto])
+    return build("peers/grpc_health.cc", "g++", "-std=c++17", "-I", generated, stem + ".pb.cc",
+                 stem + ".grpc.pb.cc", *pkg_config("grpc++", "protobuf"), "-lpthread")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Peer:
+    """A server program that is told its port; stopped by pid at the end of `with`."""
+
+    def __init__(self, *command):
+        self.port = free_port()
+        self.command = [part.replace("{port}", str(self.port)) for part in command]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        wait_for(self.answers, self.command[0])
+        return self
+
+    def answers(self):
+        if self.process.poll() is not None:
+            sys.exit(f"{self.command[0]} ended with {self.process.returncode}")
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+class Ours:
+    """parleyd of the release build in a scratch folder, and load on it."""
+
+    def __init__(self, *options):
+        self.folder = tempfile.TemporaryDirectory(prefix="parley-bench-", dir=OUT)
+        self.server = Parleyd(BIN, self.folder.name, ("--limits-connections", "20000", *options))
+
+    def __enter__(self):
+        self.server.start()
+        self.address = self.server.address
+        self.token = self.server.token("bench")
+        self.pid = self.server.process.pid
+        return self
+
+    def __exit__(self, *_):
+        self.server.stop()
+        self.folder.cleanup()
+
+    def load(self, command, *options):
+        return load(self.address, command, *options, token=self.token)
+
+    def counter(self, name):
+        """The sum of a counter over its labels, from /metrics."""
+        import urllib.request
+        with urllib.request.urlopen(f"http://{self.server.admin}/metrics") as page:
+            lines = page.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines
+                   if line.split("{")[0].split(" ")[0] == name)
+
+
+def load(address, command, *options, token=None):
+    """A run of parley-bench; its figures."""
+    environment = {**os.environ, **({"PARLEY_TOKEN": token} if token else {})}
+    return json.loads(run([os.path.join(BIN, "parley-bench"), command, "--server", address, "--json",
+                           *[str(option) for option in options]], env=environment))
+
+
+def alternate(repetitions, contenders):
+    """Run each in turn, again and again. {name: callable} -> {name: [figure, ...]}"""
+    figures = {name: [] for name in contenders}
+    for i in range(repetitions):
+        for name, measure in contenders.items():
+            figures[name].append(measure())
+            print(f"  {i + 1}/{repetitions} {name}: {figures[name][-1]:,.0f}", flush=True)
+    return figures
+
+
+def spread(values):
+    middle = statistics.median(values)
+    return (max(values) - min(values)) / middle if middle else 0
+
+
+def machine():
+    cpu = [line.split(":")[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
+           if line.startswith("model name")]
+    return {"cpu": cpu[0] if cpu else platform.machine(), "cores": os.cpu_count(),
+            "kernel": platform.release(), "load": os.getloadavg()[0],
+            "date": time.strftime("%Y-%m-%d %H:%M"),
+            "commit": run(["git", "describe", "--always", "--dirty"], cwd=ROOT).strip()}
+
+
+def report(name, unit, figures, ours, budgets, notes=None):
+    """Print the table and write build/bench/NAME.json.
+
+    A ratio is the median of the ratios of runs that were neighbours in time, so that a machine that
+    others use too disturbs it little.
+    @param budgets  [(peer, sign, factor)]: ours must be >= or <= factor x the peer's; peer None: the
+                    factor is the limit itself"""
+    medians = {who: statistics.median(values) for who, values in figures.items()}
+    print(f"\n{name}: {unit}")
+    for who, values in figures.items():
+        print(f"  {who:<28} median {medians[who]:>14,.1f}   spread {spread(values):6.1%}   n={len(values)}")
+    verdicts = []
+    for peer, sign, factor in budgets:
+        ratios = [a / b for a, b in zip(figures[ours], figures[peer] if peer else [1] * len(figures[ours]))]
+        ratio = statistics.median(ratios)
+        is_met = ratio >= factor if sign == ">=" else ratio <= factor
+        verdicts.append({"against": peer, "ratio": ratio, "ratios": ratios, "sign": sign, "budget": factor, "met": is_met})
+        print(f"  {ours} / {peer or unit}: {ratio:,.2f} (budget {sign} {factor:,}) {'met' if is_met else 'MISSED'}")
+    for key, value in (notes or {}).items():
+        print(f"  {key}: {value}")
+    path = os.path.join(OUT, name + ".json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"name": name, "unit": unit, "figures": figures, "medians": medians,
+                   "budgets": verdicts, "notes": notes or {}, "machine": machine()}, file, indent=2)
+    print(f"  written to {os.path.relpath(path, ROOT)}")

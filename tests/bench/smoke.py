@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""parley-bench against parleyd, a second of each command, so that neither the tool nor what the
+scripts read of its figures can rot. No figure is judged. usage: smoke.py BIN_DIR"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
+from parleyd import Parleyd  # noqa: E402
+
+# Each with a figure that must be above 0.
+RUNS = [
+    ("send", "sends_per_s"),
+    ("send --unary --connections 3 --conversations 7", "sends_per_s"),
+    ("send --rate 500 --threads 2", "sends_per_s"),
+    ("fanout --subscribers 20", "deliveries_per_s"),
+    ("fanout --subscribers 20 --rate 50 --threads 2", "deliveries_per_s"),
+    ("idle --connections 20 --pid {pid}", "bytes_per_connection"),
+    ("idle --connections 20 --watch", "held"),
+    ("history --messages 2000 --page 100 --outstanding 2", "events_per_s"),
+    ("unary", "calls_per_s"),
+    ("unary --rate 500 --threads 2", "calls_per_s"),
+]
+
+
+def bench(bin_dir, server, token, line):
+    command = [os.path.join(bin_dir, "parley-bench"), *line.format(pid=server.process.pid).split()]
+    done = subprocess.run(command + ["--server", server.address, "--seconds", "1", "--warmup", "0.1",
+                                     "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, env={**os.environ, "PARLEY_TOKEN": token}, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{line}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def main():
+    bin_dir = sys.argv[1]
+    with tempfile.TemporaryDirectory(prefix="parley-bench-smoke-") as folder:
+        server = Parleyd(bin_dir, folder).start()
+        try:
+            token = server.token("bench")
+            for line, figure in RUNS:
+                figures = bench(bin_dir, server, token, line)
+                if not figures[figure] > 0:
+                    sys.exit(f"{line}: {figure} is {figures[figure]}")
+                print(f"{line}: {figure} {figures[figure]:.0f}")
+        finally:
+            code = server.stop()
+        if code != 0:
+            sys.exit(f"parleyd ended with {code}:\n{server.log()}")
+
+
+if __name__ == "__main__":
+    main()
