@@ -34,14 +34,13 @@ typedef struct parley_channel_options {
     const char *key_file;
     const char *token;      /* sent with every call as "authorization: Bearer ..."; NULL: none */
     const char *user_agent; /* put before ours; NULL: none */
-    int64_t default_timeout_ms;  /* of unary calls without one; 0: 30 s */
-    uint32_t backoff_initial_ms; /* first wait after a failed connection; 0: 1 s (gRPC connection
-                                    backoff) */
-    uint32_t backoff_max_ms;     /* 0: 120 s */
-    int64_t connect_timeout_ms;  /* 0: 20 s */
-    size_t max_message_bytes;    /* largest message received; 0: 4 MiB */
-    int64_t
-        keepalive_ms; /* PING when nothing was received for so long while calls are open; 0: off */
+    int64_t default_timeout_ms;   /* of unary calls without one; 0: 30 s */
+    uint32_t backoff_initial_ms;  /* first wait after a failed connection; 0: 1 s (gRPC connection
+                                     backoff) */
+    uint32_t backoff_max_ms;      /* 0: 120 s */
+    int64_t connect_timeout_ms;   /* 0: 20 s */
+    size_t max_message_bytes;     /* largest message received; 0: 4 MiB */
+    int64_t keepalive_ms;         /* PING after so long without a byte during calls; 0: off */
     int64_t keepalive_timeout_ms; /* no answer: the connection is lost; 0: 20 s */
 } parley_channel_options;
 
@@ -60,8 +59,9 @@ typedef enum parley_channel_state {
 PARLEY_API PARLEY_MUST_CHECK parley_error *parley_channel_new(const char *target,
                                                               const parley_channel_options *options,
                                                               parley_channel **channel);
-/* Ends all calls with CANCELLED (their on_done runs before this returns), closes and frees. Not
- * from a callback. NULL is fine. @thread any but the channel's own */
+/* Ends all calls with CANCELLED (their on_done runs before this returns), closes and frees. Waits
+ * for a name that is being looked up. Not from a callback; clients first. NULL is fine.
+ * @thread any but the channel's own */
 PARLEY_API void parley_channel_free(parley_channel *channel);
 
 /* Replace the token that later calls carry; NULL: none. Copied. @thread any */

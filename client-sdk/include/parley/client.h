@@ -38,7 +38,8 @@ typedef struct parley_client_options {
 PARLEY_API PARLEY_MUST_CHECK parley_error *parley_client_new(parley_channel *channel,
                                                              const parley_client_options *options,
                                                              parley_client **client);
-/* Ends subscriptions, reports messages still unsent as CANCELLED, frees. Not from a callback. */
+/* Ends subscriptions, reports messages still unsent as CANCELLED, frees; nothing new is accepted
+ * meanwhile (CANCELLED). Not from a callback. NULL is fine. */
 PARLEY_API void parley_client_free(parley_client *client);
 
 /* ---- sending ---- */
@@ -75,7 +76,8 @@ PARLEY_API PARLEY_MUST_CHECK parley_error *parley_client_send(parley_client *cli
 PARLEY_API PARLEY_MUST_CHECK parley_error *parley_client_send_wait(parley_client *client,
                                                                    const parley_outgoing *message,
                                                                    parley_receipt *receipt);
-/* Wait until nothing is unsent. DEADLINE_EXCEEDED if that takes longer than timeout_ms. */
+/* Wait until nothing is unsent. DEADLINE_EXCEEDED if that takes longer than timeout_ms.
+ * @thread any but the channel's own; not on a driven channel */
 PARLEY_API PARLEY_MUST_CHECK parley_error *parley_client_flush(parley_client *client,
                                                                int64_t timeout_ms);
 
@@ -88,12 +90,13 @@ typedef struct parley_subscription_events {
     void (*on_caught_up)(void *user, const char *conversation_id, int64_t seq);
     /* Events before first_seq are gone; it goes on after the gap. */
     void (*on_truncated)(void *user, const char *conversation_id, int64_t first_seq);
-    /* No longer a member: nothing more of this conversation. */
+    /* No longer a member: nothing more of this conversation, until one is a member again and
+     * follows all. */
     void (*on_removed)(void *user, const char *conversation_id);
     /* The stream broke and is being resumed. */
     void (*on_interrupted)(void *user, const parley_error *error);
-    /* Last, exactly once. error NULL: parley_subscription_cancel; else one that a retry cannot
-     * mend. */
+    /* Last, exactly once. error NULL: parley_subscription_cancel or parley_client_free; else one
+     * that a retry cannot mend (NOT_FOUND also when the last conversation was left). */
     void (*on_done)(void *user, const parley_error *error);
 } parley_subscription_events;
 
@@ -121,8 +124,8 @@ parley_client_history(parley_client *client, const char *conversation_id, int64_
                       void (*on_event)(void *user, const Parley__V1__Event *event), void *user);
 
 /* Create a conversation with the caller as owner; idempotent by id. @param conversation_id  NULL:
- * the server makes one. @param conversation  owned (parley_message_free(&(*conversation)->base));
- * may be NULL. */
+ * the server makes one. @param response  owned (parley_message_free(&(*response)->base)); NULL on
+ * failure; may be NULL. */
 PARLEY_API PARLEY_MUST_CHECK parley_error *
 parley_client_create_conversation(parley_client *client, const char *conversation_id,
                                   const char *title, const char *const *member_ids,

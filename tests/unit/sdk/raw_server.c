@@ -139,6 +139,10 @@ static void play(struct raw_server *server, int fd, enum raw_act act)
     case RAW_SILENCE:
         wait_end(server, fd);
         return;
+    case RAW_READY_SILENCE:
+        put_settings(fd);
+        wait_end(server, fd);
+        return;
     case RAW_EARLY_GOAWAY:
         put_goaway(fd, 0);
         return;

@@ -10,6 +10,7 @@
 enum raw_act {
     RAW_HANG_UP,        /* close at once, without SETTINGS */
     RAW_SILENCE,        /* accept and say nothing */
+    RAW_READY_SILENCE,  /* SETTINGS, and nothing more */
     RAW_READY_HANG_UP,  /* SETTINGS, then close */
     RAW_EARLY_GOAWAY,   /* GOAWAY instead of SETTINGS, then close */
     RAW_REFUSE_FIRST,   /* REFUSED_STREAM for the first call, OK for the second */

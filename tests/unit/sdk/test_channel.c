@@ -200,6 +200,20 @@ static void test_each_call_takes_a_new_connection_after_goaway(void **state)
     raw_server_stop(server);
 }
 
+static void test_connection_that_answers_no_ping_is_given_up(void **state)
+{
+    static const enum raw_act acts[] = {RAW_READY_SILENCE, RAW_ANSWER};
+    struct raw_server *server = raw_server_start(acts, 2);
+    parley_channel_options options = {
+        .size = sizeof(options), .keepalive_ms = 30, .keepalive_timeout_ms = 30};
+    parley_channel *channel = channel_with(raw_server_target(server), &options);
+    (void)state;
+    expect_code(send_hello(channel, NULL), PARLEY_UNAVAILABLE); /* not DEADLINE_EXCEEDED */
+    expect_code(send_hello(channel, NULL), PARLEY_OK);
+    parley_channel_free(channel);
+    raw_server_stop(server);
+}
+
 /* ---- TLS ---- */
 
 struct tls_case {
@@ -312,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_waits_are_jittered_and_capped),
         cmocka_unit_test(test_call_that_the_server_did_not_begin_is_sent_again),
         cmocka_unit_test(test_each_call_takes_a_new_connection_after_goaway),
+        cmocka_unit_test(test_connection_that_answers_no_ping_is_given_up),
         cmocka_unit_test(test_tls_checks_the_authority_and_the_name),
         cmocka_unit_test(test_unix_socket_is_a_target),
         cmocka_unit_test(test_names_are_resolved_and_every_address_is_tried),
