@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shards: MariaDB servers, each with its own data folder, copied from one template."""
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+
+import process
+
+USER = "parley"
+DATABASE = "parley"
+
+
+def account():
+    """The account that the servers run as. MariaDB refuses to run as root."""
+    return "mysql" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+
+
+def check_reachable(folder):
+    """@raise Failed: the servers' account cannot come to the folder."""
+    if account() != "mysql":
+        return
+    path = os.path.abspath(folder)
+    while path != "/":
+        if not os.stat(path).st_mode & 0o001:
+            raise process.Failed(f"{path} must be open to all for passing through (chmod o+x): "
+                                 "MariaDB runs as the account mysql")
+        path = os.path.dirname(path)
+
+
+def program(name):
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if found is None:
+        raise process.Failed(f"{name} is missing: deploy/install-packages deploy/local/packages.txt")
+    return found
+
+
+def run_maker(argv, sql=None):
+    made = subprocess.run(argv, input=sql, stdin=subprocess.DEVNULL if sql is None else None,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if made.returncode != 0:
+        raise process.Failed("no template of a data folder can be made:\n" + made.stdout[-2000:])
+
+
+def make_template(folder):
+    """A data folder with our database and account, made once; a shard is a copy of it."""
+    template = os.path.join(folder, "template")
+    if os.path.isdir(template):
+        return template
+    making = template + ".making"
+    shutil.rmtree(making, ignore_errors=True)
+    # The small log only makes the copy small: each server sets its own.
+    common = [f"--user={account()}", f"--datadir={making}", "--innodb-log-file-size=8M"]
+    run_maker([program("mariadb-install-db"), "--no-defaults", "--skip-test-db",
+               "--auth-root-authentication-method=normal"] + common)
+    _, password = make_credentials(folder)
+    run_maker([program("mariadbd"), "--no-defaults", "--bootstrap"] + common,
+              "FLUSH PRIVILEGES;\n"  # until then a bootstrapping server knows no accounts
+              f"CREATE DATABASE {DATABASE};\n"
+              f"CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{password}';\n"
+              f"GRANT ALL ON `{DATABASE}%`.* TO {USER}@'127.0.0.1';\n")
+    os.rename(making, template)
+    return template
+
+
+def write_private(path, text):
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w",
+              encoding="utf-8") as file:
+        file.write(text)
+
+
+def make_credentials(folder):
+    """@return the file that parleyd reads its name and password from; the password"""
+    path = os.path.join(folder, "credentials")
+    if not os.path.exists(path):
+        write_private(path, f"user = {USER}\npassword = {secrets.token_hex(16)}\n")
+    with open(path, encoding="utf-8") as file:
+        fields = dict(line.strip().split(" = ", 1) for line in file)
+    return path, fields["password"]
+
+
+def make_shard(folder, index):
+    place = os.path.join(folder, f"shard-{index}")
+    subprocess.run(["cp", "-a", "--reflink=auto", make_template(folder), place], check=True)
+    return {"name": f"shard-{index}", "kind": "shard", "port": process.free_port(),
+            "datadir": place, "index": index}
+
+
+def start_shard(server, options):
+    """@param options  more of MariaDB's own, e.g. --innodb-buffer-pool-size=1G"""
+    place = server["datadir"]
+    argv = [program("mariadbd"), "--no-defaults", f"--user={account()}", f"--datadir={place}",
+            f"--socket={place}/socket", f"--pid-file={place}/pid", "--bind-address=127.0.0.1",
+            f"--port={server['port']}", f"--server-id={server['index'] + 1}",
+            "--skip-name-resolve", "--performance-schema=OFF", "--innodb-buffer-pool-size=128M",
+            "--innodb-log-file-size=64M", "--innodb-flush-log-at-trx-commit=1"] + options
+    process.start(server, argv, place + ".log")
+    process.wait_ready(server, lambda: process.answers(server["port"]))

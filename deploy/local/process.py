@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers as processes of a folder: started detached, remembered by pid and start time, stopped by
+pid and only if the process is still the one that was started."""
+import os
+import signal
+import socket
+import subprocess
+import time
+
+START_S = 60
+STOP_S = 20
+
+
+class Failed(Exception):
+    """What went wrong, in words for a person."""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(port):
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def started_at(pid):
+    """The start time of a process in ticks since boot: with the pid it names one process for ever.
+    None: there is no such process, or it is a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def is_running(server):
+    return server.get("pid") is not None and started_at(server["pid"]) == server.get("started")
+
+
+def wait_until(condition, what, timeout_s):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Failed(f"waited {timeout_s} s in vain for {what}")
+        time.sleep(0.02)
+
+
+def start(server, argv, log_path):
+    """Start it detached from our session, its output to a file; pid and start time go to `server`."""
+    with open(log_path, "ab") as log:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   start_new_session=True)
+    server["pid"] = process.pid
+    server["started"] = started_at(process.pid)
+    server["log"] = log_path
+
+
+def wait_ready(server, is_ready):
+    """@raise Failed: it ended, or it does not get ready; it is stopped then."""
+    try:
+        wait_until(lambda: is_ready() or has_ended(server), f"{server['name']} to start", START_S)
+        if has_ended(server):
+            raise Failed(f"{server['name']} does not start; the end of {server['log']}:\n"
+                         + tail(server["log"]))
+    except Failed:
+        stop([server], signal.SIGKILL)
+        raise
+
+
+def has_ended(server):
+    reap(server["pid"])
+    return not is_running(server)
+
+
+def reap(pid):
+    """Collect a child of ours that has ended; a child of somebody else is none of our business."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except OSError:
+        pass
+
+
+def tail(path, lines=15):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return "".join(file.readlines()[-lines:])
+
+
+def stop(servers, first_signal=signal.SIGTERM):
+    """Ask all, wait for all, kill who stays. A frozen process is woken so that it can end."""
+    for server in servers:
+        if is_running(server):
+            os.kill(server["pid"], first_signal)
+            os.kill(server["pid"], signal.SIGCONT)
+    for server in servers:
+        try:
+            wait_until(lambda s=server: s.get("pid") is None or has_ended(s), "an end", STOP_S)
+        except Failed:
+            os.kill(server["pid"], signal.SIGKILL)
+            wait_until(lambda s=server: has_ended(s), f"the end of {server['name']}", STOP_S)
+        server["pid"] = server["started"] = None
