@@ -321,6 +321,11 @@ uint64_t pl_session_received_bytes(const struct pl_session *session)
     return session->received_bytes;
 }
 
+uint64_t pl_session_open_block(const struct pl_session *session)
+{
+    return session->open_block;
+}
+
 enum parley_code pl_session_open(struct pl_session *session, const struct pl_open *open,
                                  struct pl_stream **stream, struct pl_error *err)
 {

@@ -51,6 +51,8 @@ struct pl_session {
     size_t stream_count;
     size_t queued_bytes;
     uint64_t received_bytes;
+    uint64_t blocks;          /* header blocks that have begun */
+    uint64_t open_block;      /* the one that has not ended; 0: none */
     uint32_t sent_error;      /* of the GOAWAY that we sent */
     struct pl_gather *gather; /* during pl_session_gather */
     const char *farewell;     /* not HTTP/2: what to send instead; or NULL */

@@ -311,6 +311,7 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
     struct pl_session *session = user_data;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
+        session->open_block = 0;
         on_headers_frame(session, frame);
         return 0;
     case NGHTTP2_DATA:
@@ -344,6 +345,9 @@ static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *header, v
     (void)h2;
     struct pl_session *session = user_data;
     bool is_fine = true;
+    if (header->type != NGHTTP2_CONTINUATION) {
+        session->open_block = header->type == NGHTTP2_HEADERS ? ++session->blocks : 0;
+    }
     switch (header->type) {
     case NGHTTP2_DATA:
     case NGHTTP2_HEADERS:
@@ -386,6 +390,7 @@ static int on_invalid_frame(nghttp2_session *h2, const nghttp2_frame *frame, int
     (void)h2;
     (void)frame;
     (void)error;
+    ((struct pl_session *)user_data)->open_block = 0;
     return pl_session_glitch(user_data, COST_GLITCH) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 

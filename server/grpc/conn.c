@@ -144,10 +144,28 @@ static bool keep_alive(struct grpc_link *link, int64_t now_ms)
     return true;
 }
 
+/* A call's headers come at once or not at all: dripping them would keep the connection from being
+ * silent and from being idle. @return false: it is closed. */
+static bool check_headers(struct grpc_link *link, int64_t now_ms)
+{
+    uint64_t block = pl_session_open_block(pl_conn_session(link->conn));
+    if (block != link->block) {
+        link->block = block;
+        link->block_ms = now_ms;
+    }
+    if (block == 0 || now_ms - link->block_ms < link->port->grpc->options.headers_timeout_ms) {
+        return true;
+    }
+    struct pl_error cause = PL_ERROR_INIT;
+    (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "the headers of a call did not come in time");
+    pl_conn_close(link->conn, &cause);
+    return false;
+}
+
 void grpc_link_sweep(struct grpc_link *link, int64_t now_ms)
 {
     const struct grpc_server_options *options = &link->port->grpc->options;
-    if (!keep_alive(link, now_ms)) {
+    if (!keep_alive(link, now_ms) || !check_headers(link, now_ms)) {
         return;
     }
     if (link->calls != link->calls_swept ||

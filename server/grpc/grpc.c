@@ -54,6 +54,7 @@ static enum parley_code make(struct loops *loops, parley_server *server,
     grpc->options.connections_max = options->connections_max > 0 ? options->connections_max : 10000;
     set_default(&grpc->options.keepalive_ms, 60000);
     set_default(&grpc->options.keepalive_timeout_ms, 20000);
+    set_default(&grpc->options.headers_timeout_ms, 10000);
     set_default(&grpc->options.idle_ms, 15 * 60000);
     grpc->address = address;
     grpc->ports = ports;

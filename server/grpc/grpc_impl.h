@@ -54,6 +54,8 @@ struct grpc_link {
     struct pl_conn *conn;
     uint64_t received_bytes; /* at the last change, seen by the sweep */
     int64_t received_ms;     /* when that was */
+    uint64_t block;          /* header block that was not whole at the last sweep; 0: none */
+    int64_t block_ms;        /* when it was first seen */
     uint64_t calls;
     uint64_t calls_swept; /* `calls` at the last sweep */
     int64_t busy_ms;      /* when it last had calls */

@@ -149,6 +149,9 @@ static const struct row rows[] = {
     {"a name in upper case", FIELDS(BASE, GRPC, "X-Name", "v"), EMPTY, 0, "", "",
      NGHTTP2_PROTOCOL_ERROR, false},
 
+    {"S5 a call without a token", FIELDS(TO("/parley.v1.ChatService/Send"), GRPC), EMPTY, 200, "16",
+     "no token", NO_RESET, false},
+
     {"C1 flag 1 without grpc-encoding", FIELDS(BASE, GRPC), BYTES(1, 0, 0, 0, 0), 200, "13", "",
      NO_RESET, false},
     {"C1 flag 1 with identity", FIELDS(BASE, GRPC, "grpc-encoding", "identity"),

@@ -149,6 +149,36 @@ static void test_a_client_that_answers_no_ping_is_closed(void **state)
     close_site(&site);
 }
 
+static void test_headers_that_drip_are_not_waited_for(void **state)
+{
+    (void)state;
+    /* A header block of 10,000 bytes, of which one comes now and then. */
+    static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+                                "\0\x27\x10\1\4\0\0\0\1\x83\x86";
+    static const uint8_t field[5] = {0, 1, 'a', 1, 'b'}; /* as HPACK */
+    struct site site;
+    struct client alive;
+    open_site(&site, (struct grpc_server_options){.headers_timeout_ms = 300});
+    int slow = client_socket(grpc_server_address(site.grpc));
+    assert_int_equal(send(slow, hello, sizeof(hello) - 1, MSG_NOSIGNAL), sizeof(hello) - 1);
+    client_open(&alive, grpc_server_address(site.grpc), NULL, 0);
+    int64_t start_ms = wait_deadline(0);
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    check(&alive);
+    for (int n = 0; grpc_server_connection_count(site.grpc) == 2; n++) {
+        wait_or_fail(deadline_ms, "the slow one is closed", __FILE__, __LINE__);
+        if (n % 20 == 0) {
+            (void)send(slow, field + n / 20 % 5, 1, MSG_NOSIGNAL);
+        }
+        check(&alive);
+    }
+    assert_true(wait_deadline(0) - start_ms >= 300);
+    check(&alive);
+    (void)close(slow);
+    client_close(&alive);
+    close_site(&site);
+}
+
 static void test_an_idle_connection_is_closed_politely_and_a_busy_one_stays(void **state)
 {
     (void)state;
@@ -290,6 +320,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connections_over_the_limit_are_closed_at_once),
         cmocka_unit_test(test_a_client_that_answers_no_ping_is_closed),
+        cmocka_unit_test(test_headers_that_drip_are_not_waited_for),
         cmocka_unit_test(test_an_idle_connection_is_closed_politely_and_a_busy_one_stays),
         cmocka_unit_test(test_an_old_connection_is_told_to_go_and_its_call_goes_on),
         cmocka_unit_test(test_a_drain_waits_for_calls_and_then_ends_them),
