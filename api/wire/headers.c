@@ -187,7 +187,8 @@ int pl_headers_send_response(struct pl_stream *stream, const parley_metadata *me
         nva = block.nva;
         count = block.count;
     }
-    if (nghttp2_submit_response(stream->session->h2, stream->id, nva, count, &provider) != 0) {
+    if (nghttp2_submit_response(pl_session_h2(stream->session), stream->id, nva, count,
+                                &provider) != 0) {
         return -1;
     }
     stream->is_headers_out = true;
@@ -204,8 +205,8 @@ int pl_headers_send_trailers_only(struct pl_stream *stream, const struct pl_stat
     memcpy(block.nva, RESPONSE_HEADERS, sizeof(RESPONSE_HEADERS));
     block.count = PL_COUNT(RESPONSE_HEADERS);
     if (block_add_status(&block, stream, status, trailers) != 0 ||
-        nghttp2_submit_response(stream->session->h2, stream->id, block.nva, block.count, NULL) !=
-            0) {
+        nghttp2_submit_response(pl_session_h2(stream->session), stream->id, block.nva, block.count,
+                                NULL) != 0) {
         return -1;
     }
     stream->is_headers_out = true;
@@ -242,7 +243,8 @@ int pl_headers_send_http_error(struct pl_stream *stream, int http_status)
     static const nghttp2_nv NOT_GRPC[] = {NV(":status", "415")};
     const nghttp2_nv *nva = http_status == 405 ? NOT_ALLOWED : NOT_GRPC;
     size_t count = http_status == 405 ? PL_COUNT(NOT_ALLOWED) : PL_COUNT(NOT_GRPC);
-    if (nghttp2_submit_response(stream->session->h2, stream->id, nva, count, NULL) != 0) {
+    if (nghttp2_submit_response(pl_session_h2(stream->session), stream->id, nva, count, NULL) !=
+        0) {
         return -1;
     }
     stream->is_headers_out = true;
@@ -289,7 +291,7 @@ int pl_headers_send_request(struct pl_stream *stream, const struct pl_open *open
         return -1;
     }
     nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = pl_stream_read};
-    stream->id =
-        nghttp2_submit_request(session->h2, NULL, block.nva, block.count, &provider, stream);
+    stream->id = nghttp2_submit_request(pl_session_h2(session), NULL, block.nva, block.count,
+                                        &provider, stream);
     return stream->id > 0 ? 0 : -1;
 }

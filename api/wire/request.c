@@ -141,7 +141,7 @@ void pl_request_begin(struct pl_stream *stream)
     int rv = http_error != 0 ? pl_headers_send_http_error(stream, http_error)
                              : pl_headers_send_trailers_only(stream, &status, NULL);
     if (rv != 0) {
-        (void)nghttp2_submit_rst_stream(session->h2, NGHTTP2_FLAG_NONE, stream->id,
+        (void)nghttp2_submit_rst_stream(pl_session_h2(session), NGHTTP2_FLAG_NONE, stream->id,
                                         NGHTTP2_INTERNAL_ERROR);
     }
     stream->is_output_over = true;

@@ -25,33 +25,6 @@ static const char NOT_HTTP2[] = "HTTP/1.1 400 Bad Request\r\n"
                                 "\r\n"
                                 "This port speaks gRPC over HTTP/2 only";
 
-/* nghttp2's memory comes through the same door as ours, so that it can fail in tests too. */
-static void *h2_malloc(size_t size, void *user_data)
-{
-    (void)user_data;
-    return pl_malloc(size);
-}
-
-static void h2_free(void *memory, void *user_data)
-{
-    (void)user_data;
-    pl_free(memory);
-}
-
-static void *h2_calloc(size_t count, size_t size, void *user_data)
-{
-    (void)user_data;
-    return pl_calloc(count, size);
-}
-
-static void *h2_realloc(void *memory, size_t size, void *user_data)
-{
-    (void)user_data;
-    return pl_realloc(memory, size);
-}
-
-static nghttp2_mem h2_memory = {NULL, h2_malloc, h2_free, h2_calloc, h2_realloc};
-
 static uint32_t or_default(uint32_t value, uint32_t fallback)
 {
     return value != 0 ? value : fallback;
@@ -80,9 +53,10 @@ static int submit_settings(struct pl_session *session)
                             : NGHTTP2_SETTINGS_ENABLE_PUSH,
          session->is_server ? limits->streams_max : 0},
     };
-    int rv = nghttp2_submit_settings(session->h2, NGHTTP2_FLAG_NONE, entries, PL_COUNT(entries));
+    int rv = nghttp2_submit_settings(pl_session_h2(session), NGHTTP2_FLAG_NONE, entries,
+                                     PL_COUNT(entries));
     if (rv == 0) {
-        rv = nghttp2_session_set_local_window_size(session->h2, NGHTTP2_FLAG_NONE, 0,
+        rv = nghttp2_session_set_local_window_size(pl_session_h2(session), NGHTTP2_FLAG_NONE, 0,
                                                    (int32_t)limits->connection_window);
     }
     return rv;
@@ -116,11 +90,13 @@ enum parley_code pl_session_new(struct pl_wire *wire, const struct pl_session_op
     pl_list_init(&made->work);
     pl_flood_init(&made->flood);
     set_limits(made, &options->limits);
+    pl_h2_memory_init(&made->memory, options->may_rest ? &wire->h2_pool : NULL);
     int rv = options->is_server
                  ? nghttp2_session_server_new3(&made->h2, wire->server_callbacks, made,
-                                               wire->server_options, &h2_memory)
+                                               wire->server_options, &made->memory.mem)
                  : nghttp2_session_client_new3(&made->h2, wire->client_callbacks, made,
-                                               wire->client_options, &h2_memory);
+                                               wire->client_options, &made->memory.mem);
+    pl_h2_memory_settle(&made->memory);
     if (rv != 0 || copy_names(made, options) != 0 || submit_settings(made) != 0) {
         pl_session_free(made);
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a session");
@@ -147,12 +123,14 @@ void pl_session_free(struct pl_session *session)
         }
         pl_stream_close_user(stream);
     }
-    nghttp2_session_del(session->h2);
+    nghttp2_session_del(pl_session_h2(session));
+    session->h2 = NULL;
     while (!pl_list_is_empty(&session->streams)) {
         struct pl_stream *stream = PL_LIST_ENTRY(session->streams.next, struct pl_stream, node);
         stream->is_h2_open = false;
         pl_stream_recycle_if_over(stream);
     }
+    pl_h2_memory_deinit(&session->memory);
     pl_free(session->authority);
     pl_free(session->user_agent);
     pl_free(session);
@@ -172,7 +150,8 @@ bool pl_session_glitch(struct pl_session *session, uint32_t cost)
     if (session->is_flooded || !pl_flood_take(&session->flood, cost)) {
         if (!session->is_flooded) {
             session->is_flooded = true;
-            (void)nghttp2_session_terminate_session(session->h2, NGHTTP2_ENHANCE_YOUR_CALM);
+            (void)nghttp2_session_terminate_session(pl_session_h2(session),
+                                                    NGHTTP2_ENHANCE_YOUR_CALM);
         }
         return false;
     }
@@ -188,7 +167,7 @@ static void run_stream_work(struct pl_stream *stream)
         pl_stream_deliver_held(stream);
     }
     if ((work & PL_WORK_RESET) != 0 && stream->is_h2_open) {
-        (void)nghttp2_submit_rst_stream(session->h2, NGHTTP2_FLAG_NONE, stream->id,
+        (void)nghttp2_submit_rst_stream(pl_session_h2(session), NGHTTP2_FLAG_NONE, stream->id,
                                         NGHTTP2_NO_ERROR);
     }
     if ((work & PL_WORK_WRITABLE) != 0 && stream->is_user_open && !stream->is_output_over &&
@@ -234,7 +213,7 @@ static enum parley_code fail_input(struct pl_session *session, ssize_t rv, const
     }
     if (!session->is_flooded) {
         session->is_flooded = true;
-        (void)nghttp2_session_terminate_session(session->h2, NGHTTP2_ENHANCE_YOUR_CALM);
+        (void)nghttp2_session_terminate_session(pl_session_h2(session), NGHTTP2_ENHANCE_YOUR_CALM);
     }
     return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "HTTP/2 input: %s",
                    rv < 0 ? nghttp2_strerror((int)rv) : "too many answers are queued");
@@ -254,14 +233,14 @@ enum parley_code pl_session_receive(struct pl_session *session, const uint8_t *d
     }
     session->received_bytes += len;
     session->is_inside = true;
-    ssize_t rv = nghttp2_session_mem_recv(session->h2, data, len);
+    ssize_t rv = nghttp2_session_mem_recv(pl_session_h2(session), data, len);
     (void)pl_session_run_work(session);
     session->is_inside = false;
     enum parley_code code = PARLEY_OK;
     if (rv < 0 || is_outbound_over_limit(session)) {
         code = fail_input(session, rv, data, len, err);
     }
-    if (session->farewell != NULL || nghttp2_session_want_write(session->h2) != 0) {
+    if (session->farewell != NULL || nghttp2_session_want_write(pl_session_h2(session)) != 0) {
         pl_session_touch(session);
     }
     return code;
@@ -269,6 +248,9 @@ enum parley_code pl_session_receive(struct pl_session *session, const uint8_t *d
 
 bool pl_session_is_over(const struct pl_session *session)
 {
+    if (pl_h2_memory_is_packed(&session->memory)) {
+        return false;
+    }
     return session->is_lost ||
            (nghttp2_session_want_read(session->h2) == 0 &&
             nghttp2_session_want_write(session->h2) == 0 && pl_list_is_empty(&session->work));
@@ -278,6 +260,18 @@ const char *pl_session_error(const struct pl_session *session)
 {
     return session->sent_error != NGHTTP2_NO_ERROR ? nghttp2_http2_strerror(session->sent_error)
                                                    : NULL;
+}
+
+void pl_session_rest(struct pl_session *session)
+{
+    bool was_used = session->was_used;
+    session->was_used = false;
+    /* Waiting output is a reason to be awake soon. */
+    if (!was_used && !session->is_lost && !session->is_write_told &&
+        pl_list_is_empty(&session->work) && !pl_h2_memory_is_packed(&session->memory) &&
+        nghttp2_session_want_write(session->h2) == 0) {
+        pl_h2_memory_pack(&session->memory);
+    }
 }
 
 size_t pl_session_stream_count(const struct pl_session *session)
@@ -293,7 +287,7 @@ size_t pl_session_queued_bytes(const struct pl_session *session)
 void pl_session_announce_shutdown(struct pl_session *session)
 {
     if (session->is_server) {
-        (void)nghttp2_submit_shutdown_notice(session->h2);
+        (void)nghttp2_submit_shutdown_notice(pl_session_h2(session));
         pl_session_touch(session);
     }
 }
@@ -301,15 +295,16 @@ void pl_session_announce_shutdown(struct pl_session *session)
 void pl_session_goaway(struct pl_session *session, uint32_t h2_error, const char *debug_text)
 {
     size_t len = debug_text != NULL ? strlen(debug_text) : 0;
-    (void)nghttp2_submit_goaway(session->h2, NGHTTP2_FLAG_NONE,
-                                nghttp2_session_get_last_proc_stream_id(session->h2), h2_error,
-                                (const uint8_t *)debug_text, len);
+    (void)nghttp2_submit_goaway(pl_session_h2(session), NGHTTP2_FLAG_NONE,
+                                nghttp2_session_get_last_proc_stream_id(pl_session_h2(session)),
+                                h2_error, (const uint8_t *)debug_text, len);
     pl_session_touch(session);
 }
 
 int pl_session_ping(struct pl_session *session)
 {
-    if (session->is_lost || nghttp2_submit_ping(session->h2, NGHTTP2_FLAG_NONE, NULL) != 0) {
+    if (session->is_lost ||
+        nghttp2_submit_ping(pl_session_h2(session), NGHTTP2_FLAG_NONE, NULL) != 0) {
         return -1;
     }
     pl_session_touch(session);
@@ -331,7 +326,7 @@ enum parley_code pl_session_open(struct pl_session *session, const struct pl_ope
 {
     *stream = NULL;
     if (session->is_server || session->is_lost || session->is_goaway_received ||
-        nghttp2_session_check_request_allowed(session->h2) == 0) {
+        nghttp2_session_check_request_allowed(pl_session_h2(session)) == 0) {
         return pl_fail(err, PARLEY_UNAVAILABLE, "the connection takes no new calls");
     }
     struct pl_stream *made = pl_stream_new(session, 0);

@@ -20,6 +20,7 @@
 
 #include "wire/flood.h"
 #include "wire/framing.h"
+#include "wire/h2_memory.h"
 #include "wire/metadata_impl.h"
 #include "wire/queue.h"
 #include "wire/session.h"
@@ -35,13 +36,15 @@ struct pl_wire {
     nghttp2_session_callbacks *client_callbacks;
     nghttp2_option *server_options;
     nghttp2_option *client_options;
+    struct pl_h2_pool h2_pool;
     struct pl_list recycled;
     size_t recycled_count;
 };
 
 struct pl_session {
     struct pl_wire *wire;
-    nghttp2_session *h2;
+    nghttp2_session *h2; /* through pl_session_h2: it may be packed away */
+    struct pl_h2_memory memory;
     const struct pl_session_events *events;
     void *owner;
     struct pl_session_limits limits;
@@ -68,6 +71,7 @@ struct pl_session {
     bool is_gather_full; /* send_data found no room */
     bool is_flooded;     /* GOAWAY(ENHANCE_YOUR_CALM) is queued; input is refused */
     bool is_goaway_received;
+    bool was_used; /* since the last pl_session_rest */
 };
 
 /* Why a request cannot go on to the handler. The first reason found stays, except that the ones of
@@ -150,6 +154,16 @@ void pl_stream_drop_output(struct pl_stream *stream);
 void pl_stream_add_work(struct pl_stream *stream, unsigned work);
 /* End the call on our own account: server, with this status as answer; client, with a reset. */
 void pl_stream_abort(struct pl_stream *stream, const struct pl_status *status);
+
+/* nghttp2's session, awake. */
+static inline nghttp2_session *pl_session_h2(struct pl_session *session)
+{
+    session->was_used = true;
+    if (PL_UNLIKELY(pl_h2_memory_is_packed(&session->memory))) {
+        pl_h2_memory_unpack(&session->memory);
+    }
+    return session->h2;
+}
 
 /* session.c */
 void pl_session_touch(struct pl_session *session); /* there is output */

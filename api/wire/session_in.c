@@ -96,7 +96,7 @@ void pl_stream_deliver_held(struct pl_stream *stream)
         stream->held = NULL;
         size_t used = deliver(stream, held->data + offset, held->len - offset);
         if (stream->is_h2_open) {
-            (void)nghttp2_session_consume_stream(stream->session->h2, stream->id, used);
+            (void)nghttp2_session_consume_stream(pl_session_h2(stream->session), stream->id, used);
         }
         if (used < held->len - offset) {
             stream->held = held;
@@ -241,7 +241,7 @@ static void on_end_stream(struct pl_stream *stream)
     struct pl_session *session = stream->session;
     stream->is_end_seen = true;
     if (!session->is_server &&
-        nghttp2_session_get_stream_local_close(session->h2, stream->id) == 0) {
+        nghttp2_session_get_stream_local_close(pl_session_h2(session), stream->id) == 0) {
         /* Not at once: the server's own reset may be in the bytes that follow. */
         stream->is_output_over = true;
         pl_stream_add_work(stream, PL_WORK_RESET);

@@ -78,8 +78,8 @@ static int on_headers_sent(struct pl_session *session, const nghttp2_frame *fram
     }
     stream->is_answered = true;
     /* T5: only now; next to the trailers it would have dropped them. */
-    if (nghttp2_session_get_stream_remote_close(session->h2, stream->id) == 0) {
-        (void)nghttp2_submit_rst_stream(session->h2, NGHTTP2_FLAG_NONE, stream->id,
+    if (nghttp2_session_get_stream_remote_close(pl_session_h2(session), stream->id) == 0) {
+        (void)nghttp2_submit_rst_stream(pl_session_h2(session), NGHTTP2_FLAG_NONE, stream->id,
                                         NGHTTP2_NO_ERROR);
     }
     return 0;
@@ -133,11 +133,11 @@ enum parley_code pl_session_gather(struct pl_session *session, struct pl_gather 
     ssize_t len = 0;
     for (;;) {
         if (!pl_gather_has_room(gather)) {
-            *more = nghttp2_session_want_write(session->h2) != 0;
+            *more = nghttp2_session_want_write(pl_session_h2(session)) != 0;
             break;
         }
         const uint8_t *data = NULL;
-        len = nghttp2_session_mem_send(session->h2, &data);
+        len = nghttp2_session_mem_send(pl_session_h2(session), &data);
         if (len > 0) {
             (void)pl_gather_copy(gather, data, (size_t)len);
         } else if (len < 0 || session->is_gather_full) {

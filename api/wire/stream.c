@@ -42,7 +42,7 @@ struct pl_stream *pl_stream_of(struct pl_session *session, int32_t id)
     if (session->recent != NULL && session->recent->id == id) {
         return session->recent;
     }
-    struct pl_stream *stream = nghttp2_session_get_stream_user_data(session->h2, id);
+    struct pl_stream *stream = nghttp2_session_get_stream_user_data(pl_session_h2(session), id);
     if (stream != NULL) {
         session->recent = stream;
     }
@@ -65,7 +65,7 @@ void pl_stream_drop_input(struct pl_stream *stream)
     if (stream->held != NULL) {
         size_t len = stream->held->len - stream->held_offset;
         if (stream->is_h2_open) {
-            (void)nghttp2_session_consume_stream(stream->session->h2, stream->id, len);
+            (void)nghttp2_session_consume_stream(pl_session_h2(stream->session), stream->id, len);
         }
         pl_buf_unref(stream->held);
         stream->held = NULL;
@@ -147,8 +147,8 @@ static void reset(struct pl_stream *stream, uint32_t h2_error)
     /* A DATA frame that nghttp2 has begun still wants its bytes: the queue is dropped on close. */
     if (stream->is_h2_open) {
         /* If there is no memory even for that, the peer can only hear of it from the connection. */
-        session->is_lost |= nghttp2_submit_rst_stream(session->h2, NGHTTP2_FLAG_NONE, stream->id,
-                                                      h2_error) == NGHTTP2_ERR_NOMEM;
+        session->is_lost |= nghttp2_submit_rst_stream(pl_session_h2(session), NGHTTP2_FLAG_NONE,
+                                                      stream->id, h2_error) == NGHTTP2_ERR_NOMEM;
         pl_session_touch(session);
     }
     /* nghttp2 may keep a request that waits for its turn for long; the user shall not wait for it.
@@ -212,7 +212,7 @@ size_t pl_stream_write(struct pl_stream *stream, struct pl_buf *frames, size_t o
     stream->is_above_high_water |= stream->queue.bytes >= session->limits.write_high_water;
     if (stream->is_deferred) {
         stream->is_deferred = false;
-        (void)nghttp2_session_resume_data(session->h2, stream->id);
+        (void)nghttp2_session_resume_data(pl_session_h2(session), stream->id);
     }
     pl_session_touch(session);
     return stream->queue.bytes;
@@ -244,7 +244,7 @@ void pl_stream_half_close(struct pl_stream *stream)
     stream->is_output_over = true;
     if (stream->is_deferred) {
         stream->is_deferred = false;
-        (void)nghttp2_session_resume_data(stream->session->h2, stream->id);
+        (void)nghttp2_session_resume_data(pl_session_h2(stream->session), stream->id);
     }
     pl_session_touch(stream->session);
 }
@@ -277,7 +277,7 @@ void pl_stream_finish(struct pl_stream *stream, const struct pl_status *status,
     pl_stream_drop_input(stream);
     if (stream->is_deferred) {
         stream->is_deferred = false;
-        (void)nghttp2_session_resume_data(stream->session->h2, stream->id);
+        (void)nghttp2_session_resume_data(pl_session_h2(stream->session), stream->id);
     }
     pl_session_touch(stream->session);
 }

@@ -52,6 +52,7 @@ struct pl_wire *pl_wire_new(void)
         return NULL;
     }
     pl_list_init(&wire->recycled);
+    pl_h2_pool_init(&wire->h2_pool);
     wire->server_callbacks = new_callbacks();
     wire->client_callbacks = new_callbacks();
     wire->server_options = new_option(true);

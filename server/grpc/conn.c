@@ -82,6 +82,7 @@ void grpc_on_accept(void *owner, int fd)
     }
     struct pl_conn_options options = {
         .session = {.is_server = true,
+                    .may_rest = true,
                     .limits = port->grpc->options.limits,
                     .events = &grpc_session_events,
                     .owner = link},
@@ -173,6 +174,7 @@ void grpc_link_sweep(struct grpc_link *link, int64_t now_ms)
         link->calls_swept = link->calls;
         link->busy_ms = now_ms;
     }
+    pl_session_rest(pl_conn_session(link->conn));
     bool is_idle = now_ms - link->busy_ms >= options->idle_ms;
     if (link->phase == GRPC_ANNOUNCED && link->port->phase == GRPC_OPEN) {
         grpc_link_leave(link, is_idle ? "max_idle" : "max_age");

@@ -38,7 +38,8 @@ struct grpc_port {
     struct pl_tls *tls;
     struct pl_list links;
     size_t link_count;
-    struct pl_timer sweep; /* keepalive, idleness, age */
+    struct pl_timer sweep; /* keepalive, idleness, age; some links a time, in turn */
+    size_t swept;          /* links in this round */
     struct pl_timer drain; /* the next phase */
     struct pl_mail drain_mail;
     enum grpc_phase phase;

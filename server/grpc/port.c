@@ -4,6 +4,8 @@
 
 #define SWEEP_MAX_MS 5000
 #define SWEEP_MIN_MS 50
+/* Links that one turn looks at: packing an idle one takes some microseconds. */
+#define SWEEP_LINKS 128
 
 /* Often enough that no limit is overrun by much. */
 static int64_t sweep_interval(const struct grpc_server_options *options)
@@ -17,16 +19,30 @@ static int64_t sweep_interval(const struct grpc_server_options *options)
     return interval > SWEEP_MIN_MS ? interval : SWEEP_MIN_MS;
 }
 
+/* The links are a ring: those at its head have waited longest. */
+static void sweep_some(struct grpc_port *port, size_t count, int64_t now_ms)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct grpc_link *link = PL_LIST_ENTRY(port->links.next, struct grpc_link, node);
+        pl_list_remove(&link->node);
+        pl_list_push(&port->links, &link->node);
+        grpc_link_sweep(link, now_ms);
+    }
+    port->swept += count;
+    if (port->swept >= port->link_count) {
+        port->swept = 0;
+        port->is_full_logged = false;
+    }
+}
+
 static void sweep(struct pl_loop *loop, struct pl_timer *timer)
 {
     struct grpc_port *port = PL_CONTAINER_OF(timer, struct grpc_port, sweep);
-    int64_t now_ms = pl_loop_now_ms(loop);
-    port->is_full_logged = false;
-    PL_LIST_FOREACH (node, &port->links) {
-        grpc_link_sweep(PL_LIST_ENTRY(node, struct grpc_link, node), now_ms);
-    }
+    size_t count = port->link_count < SWEEP_LINKS ? port->link_count : SWEEP_LINKS;
+    int64_t parts = count > 0 ? (int64_t)((port->link_count + count - 1) / count) : 1;
+    sweep_some(port, count, pl_loop_now_ms(loop));
     /* The timer that just fired has left its place in the heap: this cannot lack memory. */
-    (void)!pl_timer_start(loop, timer, sweep_interval(&port->grpc->options));
+    (void)!pl_timer_start(loop, timer, sweep_interval(&port->grpc->options) / parts);
 }
 
 static enum parley_code start(struct grpc_port *port, struct pl_error *err)

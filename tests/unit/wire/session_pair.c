@@ -149,7 +149,12 @@ static bool open_side(struct pair *pair, struct pair_side *side, bool is_server,
                       const struct pl_session_limits *limits)
 {
     struct pl_session_options options = {
-        .is_server = is_server, .events = &EVENTS, .owner = side, .scheme = "http"};
+        .is_server = is_server,
+        .may_rest = is_server && pair->may_rest,
+        .events = &EVENTS,
+        .owner = side,
+        .scheme = "http",
+    };
     if (limits != NULL) {
         options.limits = *limits;
     }
@@ -157,10 +162,11 @@ static bool open_side(struct pair *pair, struct pair_side *side, bool is_server,
     return pl_session_new(pair->wire, &options, &side->session, NULL) == PARLEY_OK;
 }
 
-struct pair *pair_new(const struct pl_session_limits *client,
-                      const struct pl_session_limits *server)
+static struct pair *new_pair(const struct pl_session_limits *client,
+                             const struct pl_session_limits *server, bool may_rest)
 {
     struct pair *pair = need(calloc(1, sizeof(*pair)));
+    pair->may_rest = may_rest;
     pair->gather = need(malloc(sizeof(*pair->gather)));
     pl_gather_init(pair->gather);
     pair->wire = pl_wire_new();
@@ -170,6 +176,17 @@ struct pair *pair_new(const struct pl_session_limits *client,
         return NULL;
     }
     return pair;
+}
+
+struct pair *pair_new(const struct pl_session_limits *client,
+                      const struct pl_session_limits *server)
+{
+    return new_pair(client, server, false);
+}
+
+struct pair *pair_new_resting(void)
+{
+    return new_pair(NULL, NULL, true);
 }
 
 static void free_side(struct pair_side *side)

@@ -68,12 +68,15 @@ struct pair {
     size_t piece; /* bytes to a receive; 0: all there is */
     uint64_t to_server_bytes;
     uint64_t to_client_bytes;
+    bool may_rest;
     int64_t value; /* for hooks */
 };
 
 /* @param limits  of both sides; NULL: defaults. */
 struct pair *pair_new(const struct pl_session_limits *client,
                       const struct pl_session_limits *server);
+/* The server's session may rest. */
+struct pair *pair_new_resting(void);
 void pair_free(struct pair *pair);
 /* Carry bytes until both sides are quiet. */
 void pair_pump(struct pair *pair);
