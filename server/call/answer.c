@@ -22,6 +22,14 @@ static void add_request_id(parley_server_call *call)
     }
 }
 
+static void send_headers(parley_server_call *call)
+{
+    if (!call->has_sent_headers) {
+        call->has_sent_headers = true;
+        call->ops->send_headers(call->stream, call->headers);
+    }
+}
+
 void call_end(parley_server_call *call, const struct pl_status *status)
 {
     if (call->is_over) {
@@ -32,6 +40,9 @@ void call_end(parley_server_call *call, const struct pl_status *status)
     pl_list_remove(&call->waiting_node);
     if (status->code != PARLEY_OK) {
         add_request_id(call);
+    }
+    if (call->headers != NULL) {
+        send_headers(call); /* a trailers-only answer would lose them */
     }
     call->ops->finish(call->stream, status, call->trailers);
 }
@@ -69,6 +80,9 @@ static bool may_send(const parley_server_call *call)
 static int send_buf(parley_server_call *call, struct pl_buf *frames, size_t offset)
 {
     call->has_sent = true;
+    if (call->headers != NULL) {
+        send_headers(call);
+    }
     call->has_sent_headers = true;
     call->ops->write(call->stream, frames, offset);
     return call->ops->is_above_high_water(call->stream) ? 1 : 0;
@@ -156,6 +170,14 @@ void parley_server_call_fail_retry(parley_server_call *call, enum parley_code co
     call_end(call, &status);
 }
 
+void parley_server_call_fail_details(parley_server_call *call, enum parley_code code,
+                                     const char *message, const void *details, size_t len)
+{
+    struct pl_status status = {
+        .code = code, .message = message, .details = details, .details_len = len};
+    call_end(call, &status);
+}
+
 /* What a client is told of a failure whose own text stays inside. */
 static const char *public_text(enum parley_code code)
 {
@@ -207,21 +229,52 @@ void call_fail(parley_server_call *call, const struct pl_error *err, bool is_tex
 
 void parley_server_call_send_headers(parley_server_call *call)
 {
-    if (!call->is_over && !call->has_sent_headers) {
-        call->has_sent_headers = true;
-        call->ops->send_headers(call->stream);
+    if (!call->is_over) {
+        send_headers(call);
     }
+}
+
+/* What more may be added to, or NULL: too late, or no memory. */
+static parley_metadata *open_metadata(bool is_too_late, parley_metadata **metadata)
+{
+    if (is_too_late) {
+        return NULL;
+    }
+    if (*metadata == NULL) {
+        *metadata = parley_metadata_new();
+    }
+    return *metadata;
+}
+
+static parley_metadata *open_headers(parley_server_call *call)
+{
+    return open_metadata(call->is_over || call->has_sent_headers, &call->headers);
+}
+
+int parley_server_call_add_header(parley_server_call *call, const char *key, const char *value)
+{
+    parley_metadata *headers = open_headers(call);
+    return headers != NULL ? parley_metadata_add(headers, key, value) : -1;
+}
+
+int parley_server_call_add_header_bin(parley_server_call *call, const char *key, const void *value,
+                                      size_t len)
+{
+    parley_metadata *headers = open_headers(call);
+    return headers != NULL ? parley_metadata_add_bin(headers, key, value, len) : -1;
 }
 
 int parley_server_call_add_trailer(parley_server_call *call, const char *key, const char *value)
 {
-    if (call->is_over) {
-        return -1;
-    }
-    if (call->trailers == NULL) {
-        call->trailers = parley_metadata_new();
-    }
-    return call->trailers != NULL ? parley_metadata_add(call->trailers, key, value) : -1;
+    parley_metadata *trailers = open_metadata(call->is_over, &call->trailers);
+    return trailers != NULL ? parley_metadata_add(trailers, key, value) : -1;
+}
+
+int parley_server_call_add_trailer_bin(parley_server_call *call, const char *key, const void *value,
+                                       size_t len)
+{
+    parley_metadata *trailers = open_metadata(call->is_over, &call->trailers);
+    return trailers != NULL ? parley_metadata_add_bin(trailers, key, value, len) : -1;
 }
 
 void parley_server_call_pause(parley_server_call *call, bool paused)

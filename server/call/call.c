@@ -250,5 +250,6 @@ void call_on_close(parley_server_call *call, enum parley_code code)
     if (entry != NULL) {
         count_closed(call);
     }
+    parley_metadata_free(call->headers);
     parley_metadata_free(call->trailers);
 }

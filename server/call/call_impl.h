@@ -68,6 +68,7 @@ struct parley_server_call {
     const char *identity;
     const char *request_id; /* made when somebody asks for it */
     ProtobufCMessage *request;
+    parley_metadata *headers; /* until they are sent */
     parley_metadata *trailers;
     void *user;
     struct pl_timer deadline;

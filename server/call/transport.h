@@ -20,8 +20,8 @@
 /* What a call asks of its transport. `stream` is the transport's own object. None of these may call
  * back into the call before it returned. */
 struct call_transport_ops {
-    /* Response headers now; at most once. */
-    void (*send_headers)(void *stream);
+    /* Response headers now; at most once. metadata: borrowed until return; may be NULL. */
+    void (*send_headers)(void *stream, const parley_metadata *metadata);
     /* Queue whole framed messages from `offset` to the end of `frames`; refs. */
     void (*write)(void *stream, struct pl_buf *frames, size_t offset);
     size_t (*queued_bytes)(const void *stream);

@@ -7,9 +7,9 @@
 
 #define H2_CANCEL 0x8 /* RFC 9113, section 7 */
 
-static void send_headers(void *stream)
+static void send_headers(void *stream, const parley_metadata *metadata)
 {
-    pl_stream_send_headers(stream, NULL);
+    pl_stream_send_headers(stream, metadata);
 }
 
 static void write_frames(void *stream, struct pl_buf *frames, size_t offset)

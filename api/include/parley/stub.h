@@ -213,13 +213,25 @@ PARLEY_API void parley_server_call_fail_field(parley_server_call *call, const ch
 /* End with a failure and a google.rpc.RetryInfo. */
 PARLEY_API void parley_server_call_fail_retry(parley_server_call *call, enum parley_code code,
                                               const char *message, uint32_t retry_after_ms);
+/* End with a failure and details of one's own: a serialised google.rpc.Status of the same code and
+ * message. Over 4 KiB they are left out: peers refuse bigger trailers. */
+PARLEY_API void parley_server_call_fail_details(parley_server_call *call, enum parley_code code,
+                                                const char *message, const void *details,
+                                                size_t len);
 /* Unary and client streaming: send the one response and end with OK. */
 PARLEY_API void parley_server_call_reply(parley_server_call *call, const ProtobufCMessage *message);
 /* Send the response headers now, so that the client knows that the call was accepted. */
 PARLEY_API void parley_server_call_send_headers(parley_server_call *call);
-/* Add to the trailers (before finish). Returns 0 or -1: not allowed, or no memory. */
+/* Add to the response headers (before they or the first message are sent), or to the trailers
+ * (before finish). Returns 0 or -1: too late, not allowed, or no memory. */
+PARLEY_API int parley_server_call_add_header(parley_server_call *call, const char *key,
+                                             const char *value);
+PARLEY_API int parley_server_call_add_header_bin(parley_server_call *call, const char *key,
+                                                 const void *value, size_t len);
 PARLEY_API int parley_server_call_add_trailer(parley_server_call *call, const char *key,
                                               const char *value);
+PARLEY_API int parley_server_call_add_trailer_bin(parley_server_call *call, const char *key,
+                                                  const void *value, size_t len);
 /* Stop or go on receiving messages: flow control holds the client back meanwhile. */
 PARLEY_API void parley_server_call_pause(parley_server_call *call, bool paused);
 

@@ -16,9 +16,11 @@
 
 /* ---- how calls answer ---- */
 
-static void send_headers(void *stream)
+static void send_headers(void *stream, const parley_metadata *metadata)
 {
-    ((struct fake_call *)stream)->headers++;
+    struct fake_call *call = stream;
+    call->headers++;
+    call->header_fields += parley_metadata_count(metadata);
 }
 
 static void write_frames(void *stream, struct pl_buf *frames, size_t offset)

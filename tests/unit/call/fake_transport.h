@@ -34,6 +34,7 @@ struct fake_call {
     parley_server_call *call; /* NULL: could not be opened */
     parley_metadata *metadata;
     int headers;
+    size_t header_fields; /* sent with them */
     int writes;
     size_t written_bytes;
     int finishes;

@@ -212,6 +212,39 @@ static void test_headers_go_once_and_before_messages_only(void **state)
     fake_server_deinit(&fake);
 }
 
+static void test_added_headers_go_out_before_whatever_comes_first(void **state)
+{
+    (void)state;
+    struct fake_server fake;
+    struct fake_call call = {.metadata = NULL};
+    fake_server_init(&fake);
+    enum {
+        HEADERS,
+        MESSAGE,
+        STATUS
+    };
+    for (int first = HEADERS; first <= STATUS; first++) {
+        fake_open(&fake, &call, "/test.Echo/Both", INT64_MAX);
+        assert_int_equal(parley_server_call_add_header(call.call, "a", "b"), 0);
+        assert_int_equal(parley_server_call_add_header_bin(call.call, "a-bin", "\0", 1), 0);
+        assert_int_equal(parley_server_call_add_header(call.call, "grpc-a", "b"), -1);
+        assert_int_equal(call.headers, 0);
+        if (first == HEADERS) {
+            parley_server_call_send_headers(call.call);
+        } else if (first == MESSAGE) {
+            assert_int_equal(parley_server_call_send(call.call, fake_response()), 0);
+        } else {
+            parley_server_call_finish(call.call, PARLEY_NOT_FOUND, "no");
+        }
+        assert_int_equal(call.headers, 1);
+        assert_int_equal(call.header_fields, 2);
+        assert_int_equal(parley_server_call_add_header(call.call, "late", "b"), -1);
+        assert_int_equal(parley_server_call_add_header_bin(call.call, "late-bin", "", 0), -1);
+        fake_close(&call, PARLEY_OK);
+    }
+    fake_server_deinit(&fake);
+}
+
 /* ---- failures ---- */
 
 static void test_a_failed_field_is_named_in_text_and_details(void **state)
@@ -458,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_t7_a_unary_answer_has_exactly_one_message),
         cmocka_unit_test(test_t9_nothing_follows_the_status),
         cmocka_unit_test(test_headers_go_once_and_before_messages_only),
+        cmocka_unit_test(test_added_headers_go_out_before_whatever_comes_first),
         cmocka_unit_test(test_a_failed_field_is_named_in_text_and_details),
         cmocka_unit_test(test_inner_text_stays_inside),
         cmocka_unit_test(test_a_code_that_is_none_becomes_unknown),

@@ -17,8 +17,9 @@
 
 /* ---- what the call asks of its transport ---- */
 
-static void send_headers(void *stream)
+static void send_headers(void *stream, const parley_metadata *metadata)
 {
+    (void)metadata;
     ((struct caller *)stream)->has_headers = true;
 }
 
