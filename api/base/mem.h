@@ -28,6 +28,6 @@ struct pl_mem_hooks {
     void *(*realloc_fn)(void *memory, size_t size);
     void (*free_fn)(void *memory);
 };
-void pl_mem_set_hooks(const struct pl_mem_hooks *hooks);
+void pl_mem_set_hooks(const struct pl_mem_hooks *replacement);
 
 #endif /* PARLEY_BASE_MEM_H */

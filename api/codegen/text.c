@@ -52,6 +52,7 @@ void text_add_bytes(struct text *text, const char *data, size_t len)
     text->data[text->len] = '\0';
 }
 
+TEXT_PRINTF(2, 0)
 static void add_formatted(struct text *text, const char *format, va_list args)
 {
     va_list again;

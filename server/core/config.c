@@ -30,7 +30,7 @@ const struct config_entry config_entries[CONFIG_COUNT] = {
 void config_option_name(const char *key, char out[CONFIG_NAME_MAX])
 {
     size_t len = 0;
-    for (; key[len] != '\0' && len < CONFIG_NAME_MAX - 1; len++) {
+    for (; len < CONFIG_NAME_MAX - 1 && key[len] != '\0'; len++) {
         out[len] = key[len] == '.' || key[len] == '_' ? '-' : key[len];
     }
     out[len] = '\0';

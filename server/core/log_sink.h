@@ -32,8 +32,9 @@ struct log_sink *log_sink_new(const struct log_sink_options *options);
 /* Writes the counts that are left. No record may come after; NULL is fine. */
 void log_sink_free(struct log_sink *sink);
 
-/* For pl_log_set_sink. May wait for the reader of the descriptor. @thread any */
-void log_sink_write(void *sink, const struct pl_log_record *record);
+/* For pl_log_set_sink; `context` is the sink. May wait for the reader of the descriptor. @thread
+ * any */
+void log_sink_write(void *context, const struct pl_log_record *record);
 void log_sink_set_format(struct log_sink *sink, enum log_format format); /* @thread any */
 
 #endif /* PARLEY_CORE_LOG_SINK_H */

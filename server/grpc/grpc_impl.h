@@ -86,7 +86,7 @@ struct grpc_server {
 extern const struct pl_session_events grpc_session_events;
 
 /* conn.c */
-void grpc_on_accept(void *port, int fd);
+void grpc_on_accept(void *owner, int fd);
 void grpc_link_announce(struct grpc_link *link);
 void grpc_link_leave(struct grpc_link *link, const char *why);
 /* Keepalive, idleness and age of one connection; may close it, at the end of the turn. */
@@ -98,11 +98,11 @@ void grpc_port_on_drain_timer(struct pl_loop *loop, struct pl_timer *timer);
 /* If the port is on its way out and its last connection is gone, tell who waits. */
 void grpc_port_check_empty(struct grpc_port *port);
 
-/* port.c; all on the port's loop, by loops_call */
-void grpc_port_start(struct pl_loop *loop, void *port);
-void grpc_port_close_links(struct pl_loop *loop, void *port);
-void grpc_port_deinit(struct pl_loop *loop, void *port);
-void grpc_port_take_tls(struct pl_loop *loop, void *port); /* from grpc->options */
+/* port.c; all on the loop of the port that `context` is, by loops_call */
+void grpc_port_start(struct pl_loop *loop, void *context);
+void grpc_port_close_links(struct pl_loop *loop, void *context);
+void grpc_port_deinit(struct pl_loop *loop, void *context);
+void grpc_port_take_tls(struct pl_loop *loop, void *context); /* from grpc->options */
 
 /* grpc.c: counted beside the thing */
 extern struct pl_metric grpc_metrics[];

@@ -182,15 +182,20 @@ static enum parley_code open_all(struct serving *serving, struct pl_error *err)
     return code;
 }
 
-static void apply(struct serving *serving, struct config *fresh)
+static void warn_of_restart(const struct config *before, const struct config *fresh)
 {
-    struct pl_error err = PL_ERROR_INIT;
     for (enum config_setting i = 0; i < CONFIG_COUNT; i++) {
-        if (config_differs(serving->config, fresh, i) && !config_is_reloadable(i)) {
+        if (config_differs(before, fresh, i) && !config_is_reloadable(i)) {
             pl_log_warn("CONFIG_NEEDS_RESTART", config_key(i),
                         "the new value counts after a restart only");
         }
     }
+}
+
+static void apply(struct serving *serving, struct config *fresh)
+{
+    struct pl_error err = PL_ERROR_INIT;
+    warn_of_restart(serving->config, fresh);
     if (node_reload_tls(serving->node, fresh, &err) != PARLEY_OK) {
         pl_log_error("CONFIG_RELOAD_FAILED", "tls", "%s; the old certificate stays", err.text);
     }

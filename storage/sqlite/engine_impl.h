@@ -14,12 +14,12 @@ struct sqlite_engine {
     bool is_durable;
 };
 
-enum parley_code sqlite_open_writer(struct shard_engine *engine, unsigned shard,
+enum parley_code sqlite_open_writer(struct shard_engine *base, unsigned shard,
                                     struct shard_writer **writer, struct pl_error *err);
 void sqlite_write_batch(struct shard_writer *writer, struct shard_batch *batch);
 void sqlite_close_writer(struct shard_writer *writer);
 
-enum parley_code sqlite_open_reader(struct shard_engine *engine, unsigned shard,
+enum parley_code sqlite_open_reader(struct shard_engine *base, unsigned shard,
                                     struct shard_reader **reader, struct pl_error *err);
 void sqlite_read(struct shard_reader *reader, struct store_request *request);
 void sqlite_close_reader(struct shard_reader *reader);

@@ -46,7 +46,7 @@ static enum parley_code check_content_type(const char *type, struct pl_error *er
     while (type[len] >= ' ' && type[len] <= '~') {
         len++;
     }
-    return type[len] == '\0' && len <= STORE_CONTENT_TYPE_MAX
+    return len <= STORE_CONTENT_TYPE_MAX && type[len] == '\0'
                ? PARLEY_OK
                : pl_fail_field(err, "content_type", "must be at most %d bytes of printable ASCII",
                                STORE_CONTENT_TYPE_MAX);

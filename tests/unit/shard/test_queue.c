@@ -102,10 +102,10 @@ static void test_cuts_a_batch_by_rows_and_by_bytes(void **state)
 {
     struct store_append appends[4];
     struct store_request *out[4];
-    struct store_request *list = &appends[0].request;
     size_t bytes = 0;
     (void)state;
     memset(appends, 0, sizeof(appends));
+    struct store_request *list = &appends[0].request;
     for (size_t i = 0; i < 4; i++) {
         appends[i].request.op = STORE_OP_APPEND;
         appends[i].body.len = 1000;
