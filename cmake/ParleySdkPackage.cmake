@@ -30,7 +30,7 @@ function(parley_sdk_library target name)
         "$<BUILD_INTERFACE:${sdk_contract_headers}>")
     target_link_libraries(${target}
         PUBLIC parley_stub
-        PRIVATE PkgConfig::nghttp2 PkgConfig::libuv OpenSSL::SSL OpenSSL::Crypto Threads::Threads
+        PRIVATE PkgConfig::nghttp2 PkgConfig::libuv OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB Threads::Threads
                 $<BUILD_INTERFACE:parley_common_flags>)
     add_dependencies(${target} parley_contract_generate)
 endfunction()

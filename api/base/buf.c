@@ -6,6 +6,12 @@
 
 #include <string.h>
 
+enum twin_state {
+    TWIN_UNKNOWN,
+    TWIN_CLAIMED, /* somebody makes it */
+    TWIN_KNOWN
+};
+
 struct pl_buf *pl_buf_new(size_t capacity)
 {
     if (capacity > SIZE_MAX - sizeof(struct pl_buf)) {
@@ -14,7 +20,8 @@ struct pl_buf *pl_buf_new(size_t capacity)
     struct pl_buf *buf = pl_malloc(sizeof(*buf) + capacity);
     if (buf != NULL) {
         buf->refs = 1;
-        buf->reserved = 0;
+        buf->twin_state = TWIN_UNKNOWN;
+        buf->twin = NULL;
         buf->len = 0;
         buf->capacity = capacity;
     }
@@ -45,7 +52,18 @@ void pl_buf_unref(struct pl_buf *buf)
     /* The sole holder needs no atomic write: nobody else can add a reference. */
     if (__atomic_load_n(&buf->refs, __ATOMIC_ACQUIRE) == 1 ||
         __atomic_fetch_sub(&buf->refs, 1, __ATOMIC_ACQ_REL) == 1) {
+        pl_buf_unref(buf->twin); /* which has no twin of its own */
         pl_free(buf);
+    }
+}
+
+/* The bytes change: the other form is not theirs any more. */
+static void forget_twin(struct pl_buf *buf)
+{
+    if (buf->twin_state != TWIN_UNKNOWN) {
+        pl_buf_unref(buf->twin);
+        buf->twin = NULL;
+        buf->twin_state = TWIN_UNKNOWN;
     }
 }
 
@@ -65,15 +83,32 @@ int pl_buf_append(struct pl_buf **buf, const void *data, size_t len)
         }
         if (*buf == NULL) {
             grown->refs = 1;
-            grown->reserved = 0;
+            grown->twin_state = TWIN_UNKNOWN;
+            grown->twin = NULL;
             grown->len = 0;
         }
         grown->capacity = wanted;
         *buf = grown;
     }
+    forget_twin(*buf);
     if (len > 0) {
         memcpy((*buf)->data + used, data, len);
     }
     (*buf)->len = used + len;
     return 0;
+}
+
+bool pl_buf_claim_twin(struct pl_buf *buf, struct pl_buf **twin)
+{
+    uint32_t state = __atomic_load_n(&buf->twin_state, __ATOMIC_ACQUIRE);
+    *twin = state == TWIN_KNOWN ? buf->twin : NULL;
+    return state == TWIN_UNKNOWN &&
+           __atomic_compare_exchange_n(&buf->twin_state, &state, TWIN_CLAIMED, false,
+                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+void pl_buf_set_twin(struct pl_buf *buf, struct pl_buf *twin)
+{
+    buf->twin = twin;
+    __atomic_store_n(&buf->twin_state, TWIN_KNOWN, __ATOMIC_RELEASE);
 }

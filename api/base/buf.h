@@ -8,14 +8,16 @@
 
 #include "base/attr.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct pl_buf {
-    uint32_t refs; /* private: atomic */
-    uint32_t reserved;
-    size_t len;      /* bytes in use */
-    size_t capacity; /* bytes at data */
+    uint32_t refs;       /* private: atomic */
+    uint32_t twin_state; /* private: atomic */
+    struct pl_buf *twin; /* private */
+    size_t len;          /* bytes in use */
+    size_t capacity;     /* bytes at data */
     uint8_t data[];
 };
 
@@ -28,5 +30,13 @@ void pl_buf_unref(struct pl_buf *buf); /* NULL is fine */
 /* Append to a buffer with one reference, growing it geometrically: `*buf` may move.
  * *buf may be NULL: a new one is made. Returns 0, or -1: no memory and *buf untouched. */
 PL_MUST_CHECK int pl_buf_append(struct pl_buf **buf, const void *data, size_t len);
+
+/* Another form of the same bytes (compressed, say), made at most once, when it is first wanted, and
+ * freed with the buffer.
+ * @param twin  borrowed while the buffer lives; NULL: there is none, or another thread makes it.
+ * @return true: nobody has tried. The caller makes it and says so by pl_buf_set_twin.
+ * @thread any */
+PL_MUST_CHECK bool pl_buf_claim_twin(struct pl_buf *buf, struct pl_buf **twin);
+void pl_buf_set_twin(struct pl_buf *buf, struct pl_buf *twin); /* takes; NULL: there is none */
 
 #endif /* PARLEY_BASE_BUF_H */

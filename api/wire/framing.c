@@ -3,14 +3,25 @@
  * in pieces is collected. Thread: the session's. Must never allocate by the announced length. */
 #include "wire/framing.h"
 
+#include "wire/gzip.h"
+
 #include <string.h>
 
 #define PREFIX_BYTES 5
 
-void pl_framer_init(struct pl_framer *framer, uint32_t message_bytes_max)
+enum pl_encoding pl_encoding_of(const char *name, size_t len)
+{
+    if (len == 8 && memcmp(name, "identity", len) == 0) {
+        return PL_ENCODING_IDENTITY;
+    }
+    return len == 4 && memcmp(name, "gzip", len) == 0 ? PL_ENCODING_GZIP : PL_ENCODING_UNKNOWN;
+}
+
+void pl_framer_init(struct pl_framer *framer, uint32_t message_bytes_max, struct pl_gzip *gzip)
 {
     memset(framer, 0, sizeof(*framer));
     framer->message_bytes_max = message_bytes_max;
+    framer->gzip = gzip;
 }
 
 static void start_over(struct pl_framer *framer)
@@ -41,13 +52,14 @@ static enum pl_framer_result fail(struct pl_status *bad, enum parley_code code, 
 static enum pl_framer_result check_prefix(struct pl_framer *framer, const uint8_t *prefix,
                                           struct pl_status *bad)
 {
-    if (prefix[0] == 1) {
-        return framer->is_encoding_unknown
-                   ? fail(bad, PARLEY_UNIMPLEMENTED, "grpc: message encoding is not supported")
-                   : fail(bad, PARLEY_INTERNAL, "grpc: compressed message without grpc-encoding");
-    }
-    if (prefix[0] != 0) {
+    if (prefix[0] > 1) {
         return fail(bad, PARLEY_INTERNAL, "grpc: invalid message flag");
+    }
+    if (prefix[0] == 1 && framer->encoding == PL_ENCODING_UNKNOWN) {
+        return fail(bad, PARLEY_UNIMPLEMENTED, "grpc: message encoding is not supported");
+    }
+    if (prefix[0] == 1 && framer->encoding == PL_ENCODING_IDENTITY) {
+        return fail(bad, PARLEY_INTERNAL, "grpc: compressed message without grpc-encoding");
     }
     framer->body_len = (uint32_t)prefix[1] << 24 | (uint32_t)prefix[2] << 16 |
                        (uint32_t)prefix[3] << 8 | (uint32_t)prefix[4];
@@ -55,6 +67,26 @@ static enum pl_framer_result check_prefix(struct pl_framer *framer, const uint8_
         return fail(bad, PARLEY_RESOURCE_EXHAUSTED, "grpc: received message larger than max");
     }
     return PL_FRAMER_MORE;
+}
+
+/* C3, C5: put what a compressed body becomes in the place of the body. */
+static enum pl_framer_result decompress(struct pl_framer *framer, struct pl_framer_message *message,
+                                        struct pl_status *bad)
+{
+    struct pl_buf *body = NULL;
+    enum parley_code code = pl_gzip_decompress(framer->gzip, message->data, message->len,
+                                               framer->message_bytes_max, &body);
+    if (code != PARLEY_OK) {
+        return fail(bad, code,
+                    code == PARLEY_INTERNAL
+                        ? "grpc: the message is not valid gzip"
+                        : "grpc: received message larger than max after decompression");
+    }
+    pl_buf_unref(framer->body);
+    framer->body = body;
+    message->data = body->data;
+    message->len = body->len;
+    return PL_FRAMER_MESSAGE;
 }
 
 static enum pl_framer_result collect_body(struct pl_framer *framer, const uint8_t *data, size_t len,
@@ -78,7 +110,8 @@ static enum pl_framer_result collect_body(struct pl_framer *framer, const uint8_
     }
     message->len = framer->body_len;
     framer->is_body_delivered = true;
-    return PL_FRAMER_MESSAGE;
+    framer->is_compressed = framer->prefix[0] == 1;
+    return framer->is_compressed ? decompress(framer, message, bad) : PL_FRAMER_MESSAGE;
 }
 
 enum pl_framer_result pl_framer_next(struct pl_framer *framer, const uint8_t *data, size_t len,

@@ -12,14 +12,27 @@
 
 #include <stdbool.h>
 
+struct pl_gzip;
+
+/* grpc-encoding: how the messages whose flag is 1 are compressed. */
+enum pl_encoding {
+    PL_ENCODING_IDENTITY, /* not at all: the flag may not be 1 (C1) */
+    PL_ENCODING_GZIP,
+    PL_ENCODING_UNKNOWN, /* nothing that we speak (C2) */
+};
+
+enum pl_encoding pl_encoding_of(const char *name, size_t len);
+
 struct pl_framer {
     struct pl_buf *body; /* of a message that came in pieces; or NULL */
     uint32_t body_len;   /* announced; valid once prefix_len is 5 */
     uint32_t message_bytes_max;
     uint8_t prefix[5];
     uint8_t prefix_len;
-    bool is_encoding_unknown; /* the peer announced a grpc-encoding that we do not speak (C2) */
+    uint8_t encoding; /* enum pl_encoding */
     bool is_body_delivered;
+    bool is_compressed; /* the message that was delivered last came so */
+    struct pl_gzip *gzip;
 };
 
 struct pl_framer_message {
@@ -33,7 +46,9 @@ enum pl_framer_result {
     PL_FRAMER_BAD,     /* the stream cannot go on; why is in *bad */
 };
 
-void pl_framer_init(struct pl_framer *framer, uint32_t message_bytes_max);
+/* @param message_bytes_max  also of what a compressed message becomes (C5).
+ * @param gzip  keeps; may be NULL if the encoding is never set to gzip. */
+void pl_framer_init(struct pl_framer *framer, uint32_t message_bytes_max, struct pl_gzip *gzip);
 void pl_framer_deinit(struct pl_framer *framer);
 /* @param used  how much of the input was taken. @param bad  set on PL_FRAMER_BAD; static text, or
  * in `bad_text`, which the framer does not own. */

@@ -32,8 +32,8 @@
 #define METADATA_BYTES_MAX 64000
 
 static const nghttp2_nv RESPONSE_HEADERS[] = {
-    NV(":status", "200"),
-    NV("content-type", "application/grpc"),
+    NV(":status", "200"), NV("content-type", "application/grpc"),
+    NV("grpc-encoding", "gzip"), /* last: left out by those that do not compress */
 };
 static const nghttp2_nv OK_TRAILERS[] = {NV("grpc-status", "0")};
 static const char *const CODE_TEXTS[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
@@ -152,8 +152,8 @@ static int block_add_status(struct block *block, struct pl_stream *stream,
         block_add_metadata(block, trailers) != 0) {
         return -1;
     }
-    if (status->code == PARLEY_UNIMPLEMENTED && stream->framer.is_encoding_unknown) {
-        BLOCK_ADD_STATIC(block, "grpc-accept-encoding", "identity");
+    if (status->code == PARLEY_UNIMPLEMENTED && stream->framer.encoding == PL_ENCODING_UNKNOWN) {
+        BLOCK_ADD_STATIC(block, "grpc-accept-encoding", "identity,gzip");
     }
     /* Details last: they are what is left out if the block gets too big. */
     return block_add_details(block, status);
@@ -173,13 +173,14 @@ int pl_headers_send_response(struct pl_stream *stream, const parley_metadata *me
 {
     nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = pl_stream_read};
     const nghttp2_nv *nva = RESPONSE_HEADERS;
-    size_t count = PL_COUNT(RESPONSE_HEADERS);
+    stream->is_gzip_announced = stream->wants_gzip && stream->is_gzip_taken;
+    size_t count = PL_COUNT(RESPONSE_HEADERS) - (stream->is_gzip_announced ? 0 : 1);
     struct block block;
     if (parley_metadata_count(metadata) > 0) {
         if (block_init(&block, &stream->arena, count + metadata->count) != 0) {
             return -1;
         }
-        memcpy(block.nva, RESPONSE_HEADERS, sizeof(RESPONSE_HEADERS));
+        memcpy(block.nva, RESPONSE_HEADERS, count * sizeof(*nva));
         block.count = count;
         if (block_add_metadata(&block, metadata) != 0) {
             return -1;
@@ -202,8 +203,8 @@ int pl_headers_send_trailers_only(struct pl_stream *stream, const struct pl_stat
     if (block_init(&block, &stream->arena, 6 + parley_metadata_count(trailers)) != 0) {
         return -1;
     }
-    memcpy(block.nva, RESPONSE_HEADERS, sizeof(RESPONSE_HEADERS));
-    block.count = PL_COUNT(RESPONSE_HEADERS);
+    block.count = PL_COUNT(RESPONSE_HEADERS) - 1;
+    memcpy(block.nva, RESPONSE_HEADERS, block.count * sizeof(*block.nva));
     if (block_add_status(&block, stream, status, trailers) != 0 ||
         nghttp2_submit_response(pl_session_h2(stream->session), stream->id, block.nva, block.count,
                                 NULL) != 0) {
@@ -272,7 +273,7 @@ int pl_headers_send_request(struct pl_stream *stream, const struct pl_open *open
     stream->path_len = strlen(open->path);
     stream->path = pl_arena_strndup(&stream->arena, open->path, stream->path_len);
     if (stream->path == NULL ||
-        block_init(&block, &stream->arena, 8 + parley_metadata_count(open->metadata)) != 0) {
+        block_init(&block, &stream->arena, 10 + parley_metadata_count(open->metadata)) != 0) {
         return -1;
     }
     BLOCK_ADD_STATIC(&block, ":method", "POST");
@@ -287,6 +288,12 @@ int pl_headers_send_request(struct pl_stream *stream, const struct pl_open *open
     BLOCK_ADD_STATIC(&block, "content-type", "application/grpc");
     block_add(&block, "user-agent", sizeof("user-agent") - 1, session->user_agent,
               strlen(session->user_agent));
+    BLOCK_ADD_STATIC(&block, "grpc-accept-encoding", "identity,gzip");
+    if (open->compress) {
+        BLOCK_ADD_STATIC(&block, "grpc-encoding", "gzip");
+        stream->is_gzip_announced = true;
+        stream->wants_gzip = true;
+    }
     if (block_add_metadata(&block, open->metadata) != 0) {
         return -1;
     }

@@ -63,6 +63,29 @@ static void take_metadata(struct pl_stream *stream, const char *name, size_t nam
     }
 }
 
+/* Is "gzip" in a list of names with commas between (C4)? */
+static bool has_gzip(const char *list, size_t len)
+{
+    size_t start = 0;
+    for (size_t i = 0; i <= len; i++) {
+        if (i < len && list[i] != ',') {
+            continue;
+        }
+        while (start < i && list[start] == ' ') {
+            start++;
+        }
+        size_t end = i;
+        while (end > start && list[end - 1] == ' ') {
+            end--;
+        }
+        if (pl_encoding_of(list + start, end - start) == PL_ENCODING_GZIP) {
+            return true;
+        }
+        start = i + 1;
+    }
+    return false;
+}
+
 /* Headers named grpc-...: ours to read or nobody's (R8). */
 static void take_grpc(struct pl_stream *stream, const char *name, size_t name_len,
                       const char *value, size_t value_len)
@@ -70,7 +93,9 @@ static void take_grpc(struct pl_stream *stream, const char *name, size_t name_le
     if (EQUALS(name, name_len, "grpc-timeout")) {
         take_timeout(stream, value, value_len);
     } else if (EQUALS(name, name_len, "grpc-encoding")) {
-        stream->framer.is_encoding_unknown = !EQUALS(value, value_len, "identity");
+        stream->framer.encoding = (uint8_t)pl_encoding_of(value, value_len);
+    } else if (EQUALS(name, name_len, "grpc-accept-encoding")) {
+        stream->is_gzip_taken |= has_gzip(value, value_len);
     } else if (EQUALS(name, name_len, "grpc-previous-rpc-attempts")) {
         take_metadata(stream, name, name_len, value, value_len);
     }

@@ -107,7 +107,7 @@ int pl_response_header(struct pl_stream *stream, bool is_last_block, const char 
     }
     if (name_len > 5 && memcmp(name, "grpc-", 5) == 0) {
         if (EQUALS(name, name_len, "grpc-encoding") && !stream->has_headers) {
-            stream->framer.is_encoding_unknown = !EQUALS(value, value_len, "identity");
+            stream->framer.encoding = (uint8_t)pl_encoding_of(value, value_len);
         }
         return is_last_block ? take_trailer(stream, name, name_len, value, value_len) : 0;
     }

@@ -141,6 +141,7 @@ struct pl_open {
     const char *path;                /* copied */
     int64_t timeout_ns;              /* INT64_MAX: none; sent as grpc-timeout, not enforced here */
     const parley_metadata *metadata; /* copied; may be NULL */
+    bool compress;                   /* pl_stream_compress may be used, and is switched on */
     void *user;
 };
 PL_MUST_CHECK enum parley_code pl_session_open(struct pl_session *session,
@@ -157,6 +158,12 @@ bool pl_stream_is_unprocessed(const struct pl_stream *stream);
  * refs.
  * @return bytes queued on this stream now, for the high-water mark; 0 if the stream is over. */
 size_t pl_stream_write(struct pl_stream *stream, struct pl_buf *frames, size_t offset);
+/* Send the messages that are written from here on gzipped, if the peer takes them so; small ones
+ * stay as they are. Server: only if it was on when the headers went out (C4). Client: only for
+ * calls that were opened with `compress`. */
+void pl_stream_compress(struct pl_stream *stream, bool is_wanted);
+/* Inside on_message: did the message come compressed? */
+bool pl_stream_is_message_compressed(const struct pl_stream *stream);
 size_t pl_stream_queued_bytes(const struct pl_stream *stream);
 bool pl_stream_is_above_high_water(const struct pl_stream *stream);
 /* While paused no message is delivered and the peer's window is not given back. */

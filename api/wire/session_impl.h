@@ -37,6 +37,7 @@ struct pl_wire {
     nghttp2_option *server_options;
     nghttp2_option *client_options;
     struct pl_h2_pool h2_pool;
+    struct pl_gzip *gzip;
     struct pl_list recycled;
     size_t recycled_count;
 };
@@ -122,14 +123,17 @@ struct pl_stream {
     bool is_paused;
     bool is_deferred; /* nghttp2 waits for pl resume */
     bool is_above_high_water;
-    bool is_input_over;  /* no message will be delivered any more; drop what comes */
-    bool is_delivering;  /* a message in the framer is borrowed by an event */
-    bool is_end_seen;    /* the peer sends no more */
-    bool is_end_due;     /* ... but what came before it is held back */
-    bool is_output_over; /* finish, half-close or cancel was called */
-    bool is_headers_out; /* server: response headers are submitted */
-    bool is_answered;    /* server: trailers went out. Client: request headers went out */
-    bool is_unprocessed; /* client */
+    bool is_input_over;     /* no message will be delivered any more; drop what comes */
+    bool is_delivering;     /* a message in the framer is borrowed by an event */
+    bool is_end_seen;       /* the peer sends no more */
+    bool is_end_due;        /* ... but what came before it is held back */
+    bool is_output_over;    /* finish, half-close or cancel was called */
+    bool is_headers_out;    /* server: response headers are submitted */
+    bool is_answered;       /* server: trailers went out. Client: request headers went out */
+    bool is_unprocessed;    /* client */
+    bool is_gzip_taken;     /* the peer takes it. Client: it is assumed to */
+    bool is_gzip_announced; /* in the headers that we sent */
+    bool wants_gzip;        /* for the messages written from now on */
     bool has_status;
     bool is_post;         /* server */
     bool is_content_grpc; /* content-type is gRPC */

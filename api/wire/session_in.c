@@ -50,6 +50,9 @@ static size_t deliver(struct pl_stream *stream, const uint8_t *data, size_t len)
         }
         if (result == PL_FRAMER_BAD) {
             explain(stream, &bad);
+            if (!session->is_server && bad.code == PARLEY_UNIMPLEMENTED) {
+                bad.code = PARLEY_INTERNAL; /* compression.md: we offered only what we speak */
+            }
             pl_stream_abort(stream, &bad);
             return len;
         }

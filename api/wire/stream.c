@@ -3,6 +3,8 @@
  * The two lives of a stream are explained in session_impl.h. */
 #include "wire/session_impl.h"
 
+#include "wire/gzip.h"
+
 #include "base/mem.h"
 
 #include <string.h>
@@ -28,7 +30,7 @@ struct pl_stream *pl_stream_new(struct pl_session *session, int32_t id)
     stream->id = id;
     stream->timeout_ns = INT64_MAX;
     pl_queue_init(&stream->queue);
-    pl_framer_init(&stream->framer, session->limits.message_bytes_max);
+    pl_framer_init(&stream->framer, session->limits.message_bytes_max, session->wire->gzip);
     pl_arena_init(&stream->arena, stream->inline_block, sizeof(stream->inline_block), 0);
     pl_metadata_init(&stream->metadata, &stream->arena);
     pl_metadata_init(&stream->received_trailers, &stream->arena);
@@ -201,14 +203,17 @@ size_t pl_stream_write(struct pl_stream *stream, struct pl_buf *frames, size_t o
     if (offset >= frames->len) {
         return stream->queue.bytes;
     }
-    if (pl_queue_push(&stream->queue, frames, offset) != 0) {
-        return give_up(stream);
-    }
-    session->queued_bytes += frames->len - offset;
     if (session->is_server && !stream->is_headers_out &&
         pl_headers_send_response(stream, NULL) != 0) {
         return give_up(stream);
     }
+    if (stream->wants_gzip && stream->is_gzip_announced) {
+        frames = pl_gzip_frames(session->wire->gzip, frames, &offset);
+    }
+    if (pl_queue_push(&stream->queue, frames, offset) != 0) {
+        return give_up(stream);
+    }
+    session->queued_bytes += frames->len - offset;
     stream->is_above_high_water |= stream->queue.bytes >= session->limits.write_high_water;
     if (stream->is_deferred) {
         stream->is_deferred = false;
@@ -216,6 +221,16 @@ size_t pl_stream_write(struct pl_stream *stream, struct pl_buf *frames, size_t o
     }
     pl_session_touch(session);
     return stream->queue.bytes;
+}
+
+void pl_stream_compress(struct pl_stream *stream, bool is_wanted)
+{
+    stream->wants_gzip = is_wanted;
+}
+
+bool pl_stream_is_message_compressed(const struct pl_stream *stream)
+{
+    return stream->framer.is_compressed;
 }
 
 size_t pl_stream_queued_bytes(const struct pl_stream *stream)

@@ -3,6 +3,8 @@
  * streams that can be used again. Thread: the sessions'. */
 #include "wire/session_impl.h"
 
+#include "wire/gzip.h"
+
 #include "base/mem.h"
 
 /* nghttp2's own limit of received resets ends the connection with INTERNAL_ERROR after 1000 honest
@@ -53,11 +55,12 @@ struct pl_wire *pl_wire_new(void)
     }
     pl_list_init(&wire->recycled);
     pl_h2_pool_init(&wire->h2_pool);
+    wire->gzip = pl_gzip_new();
     wire->server_callbacks = new_callbacks();
     wire->client_callbacks = new_callbacks();
     wire->server_options = new_option(true);
     wire->client_options = new_option(false);
-    if (wire->server_callbacks == NULL || wire->client_callbacks == NULL ||
+    if (wire->gzip == NULL || wire->server_callbacks == NULL || wire->client_callbacks == NULL ||
         wire->server_options == NULL || wire->client_options == NULL) {
         pl_wire_free(wire);
         return NULL;
@@ -73,6 +76,7 @@ void pl_wire_free(struct pl_wire *wire)
     while (!pl_list_is_empty(&wire->recycled)) {
         pl_free(PL_LIST_ENTRY(pl_list_pop(&wire->recycled), struct pl_stream, node));
     }
+    pl_gzip_free(wire->gzip);
     nghttp2_session_callbacks_del(wire->server_callbacks);
     nghttp2_session_callbacks_del(wire->client_callbacks);
     nghttp2_option_del(wire->server_options);

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "wire/framing.h"
+#include "wire/gzip.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +20,17 @@ struct outcome {
     bool is_partial;
 };
 
-static struct outcome run(const uint8_t *data, size_t size, size_t piece)
+static struct outcome run(const uint8_t *data, size_t size, size_t piece, bool is_gzip)
 {
+    static struct pl_gzip *gzip;
     struct outcome outcome = {0};
     struct pl_framer framer;
-    pl_framer_init(&framer, MESSAGE_MAX);
+    if (gzip == NULL) {
+        gzip = pl_gzip_new();
+        app_check(gzip != NULL, "memory");
+    }
+    pl_framer_init(&framer, MESSAGE_MAX, gzip);
+    framer.encoding = is_gzip ? PL_ENCODING_GZIP : PL_ENCODING_IDENTITY;
     while (size > 0 && outcome.code == PARLEY_OK) {
         size_t len = piece < size ? piece : size;
         uint8_t *copy = malloc(len);
@@ -63,8 +70,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1) {
         return 0;
     }
-    struct outcome whole = run(data + 1, size - 1, size);
-    struct outcome pieces = run(data + 1, size - 1, 1 + data[0] % 16);
+    bool is_gzip = data[0] >= 0x80;
+    struct outcome whole = run(data + 1, size - 1, size, is_gzip);
+    struct outcome pieces = run(data + 1, size - 1, 1 + data[0] % 16, is_gzip);
     app_check(whole.messages == pieces.messages && whole.digest == pieces.digest &&
                   whole.code == pieces.code,
               "pieces give what the whole gives");

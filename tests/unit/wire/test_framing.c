@@ -62,7 +62,7 @@ static void test_r11_any_cut_gives_the_same_messages(void **state)
     for (size_t piece = 1; piece <= len; piece += piece < 64 ? 1 : 97) {
         struct pl_framer framer;
         struct pl_status bad = {0};
-        pl_framer_init(&framer, 1000);
+        pl_framer_init(&framer, 1000, NULL);
         assert_int_equal(feed(&framer, data, len, piece, &bad), MESSAGES);
         assert_false(pl_framer_is_partial(&framer));
         pl_framer_deinit(&framer);
@@ -78,7 +78,7 @@ static void test_r11_messages_in_one_piece_are_not_copied(void **state)
     struct pl_framer_message message;
     struct pl_status bad = {0};
     failing_heap_start();
-    pl_framer_init(&framer, 1000);
+    pl_framer_init(&framer, 1000, NULL);
     for (size_t at = 0, used = 0; at < len; at += used) {
         assert_int_equal(pl_framer_next(&framer, data + at, len - at, &used, &message, &bad),
                          PL_FRAMER_MESSAGE);
@@ -105,8 +105,8 @@ static void test_r12_c1_c2_flag_byte_decides(void **state)
         const uint8_t data[] = {rows[i].flag, 0, 0, 0, 0};
         struct pl_framer framer;
         struct pl_status bad = {0};
-        pl_framer_init(&framer, 1000);
-        framer.is_encoding_unknown = rows[i].is_encoding_unknown;
+        pl_framer_init(&framer, 1000, NULL);
+        framer.encoding = rows[i].is_encoding_unknown ? PL_ENCODING_UNKNOWN : PL_ENCODING_IDENTITY;
         assert_int_equal(feed(&framer, data, sizeof(data), 1, &bad), rows[i].code == PARLEY_OK);
         assert_int_equal(bad.code, rows[i].code);
         assert_int_equal(bad.message != NULL, rows[i].code != PARLEY_OK);
@@ -121,7 +121,7 @@ static void test_r13_an_end_within_a_message_is_seen(void **state)
     for (size_t len = 0; len <= sizeof(data); len++) {
         struct pl_framer framer;
         struct pl_status bad = {0};
-        pl_framer_init(&framer, 1000);
+        pl_framer_init(&framer, 1000, NULL);
         (void)feed(&framer, data, len, 3, &bad);
         assert_int_equal(pl_framer_is_partial(&framer), len != 0 && len != 5 && len != 11);
         pl_framer_deinit(&framer);
@@ -145,7 +145,7 @@ static void test_r14_limit_is_checked_on_the_length_alone(void **state)
         struct pl_framer framer;
         struct pl_status bad = {0};
         failing_heap_start();
-        pl_framer_init(&framer, 1000);
+        pl_framer_init(&framer, 1000, NULL);
         assert_int_equal(feed(&framer, rows[i].prefix, 5, 5, &bad), 0);
         assert_int_equal(bad.code, rows[i].code);
         assert_int_equal(failing_heap_allocations(), 0);
@@ -160,7 +160,7 @@ static void test_r14_memory_follows_what_came_not_what_was_announced(void **stat
     static const uint8_t lie[] = {0, 0, 0x3f, 0xff, 0xff, 'a', 'b'};
     struct pl_framer framer;
     struct pl_status bad = {0};
-    pl_framer_init(&framer, 4 * 1024 * 1024);
+    pl_framer_init(&framer, 4 * 1024 * 1024, NULL);
     assert_int_equal(feed(&framer, lie, sizeof(lie), 1, &bad), 0);
     assert_in_range(framer.body->capacity, 2, 64);
     pl_framer_deinit(&framer);
@@ -174,7 +174,7 @@ static void test_no_memory_is_resource_exhausted(void **state)
     struct pl_framer_message message;
     struct pl_status bad = {0};
     size_t used = 0;
-    pl_framer_init(&framer, 1000);
+    pl_framer_init(&framer, 1000, NULL);
     failing_heap_start();
     failing_heap_fail_nth(1);
     assert_int_equal(pl_framer_next(&framer, part, sizeof(part), &used, &message, &bad),
@@ -191,7 +191,7 @@ static void test_no_input_is_no_message(void **state)
     struct pl_framer_message message;
     struct pl_status bad = {0};
     size_t used = 1;
-    pl_framer_init(&framer, 1000);
+    pl_framer_init(&framer, 1000, NULL);
     assert_int_equal(pl_framer_next(&framer, NULL, 0, &used, &message, &bad), PL_FRAMER_MORE);
     assert_int_equal(used, 0);
     pl_framer_deinit(&framer);

@@ -167,6 +167,10 @@ static const struct row ROWS[] = {
      "0", 0, 1},
     {"C2 snappy with flag 1", HEADERS(GRPC_HEADERS, "grpc-encoding", "snappy"),
      BODY(1, 0, 0, 0, 2, 'h', 'i'), 200, "12", 0, 1},
+    {"C3 gzip that is none", HEADERS(GRPC_HEADERS, "grpc-encoding", "gzip"),
+     BODY(1, 0, 0, 0, 2, 'h', 'i'), 200, "13", 0, 1},
+    {"C1 gzip with flag 0", HEADERS(GRPC_HEADERS, "grpc-encoding", "gzip"), HELLO, sizeof(HELLO),
+     200, "0", 0, 1},
     {"C2 snappy with flag 0", HEADERS(GRPC_HEADERS, "grpc-encoding", "snappy"), HELLO,
      sizeof(HELLO), 200, "0", 0, 1},
     {"C1 flag 1 without encoding", HEADERS(GRPC_HEADERS), BODY(1, 0, 0, 0, 2, 'h', 'i'), 200, "13",
@@ -414,7 +418,7 @@ static void test_c2_unknown_encoding_names_ours(void **state)
     static const uint8_t body[] = {1, 0, 0, 0, 1, 'x'};
     request(peer, HEADERS(GRPC_HEADERS, "grpc-encoding", "snappy"), body, sizeof(body));
     assert_string_equal(peer->seen.grpc_status, "12");
-    assert_string_equal(peer->seen.accept_encoding, "identity");
+    assert_string_equal(peer->seen.accept_encoding, "identity,gzip");
     assert_true(peer->seen.is_end_in_first);
     raw_peer_free(peer);
 }

@@ -138,12 +138,19 @@ static const struct row ROWS[] = {
      {.headers = OK_HEADERS, BODY(1, 0, 0, 0, 1, 'x'), .trailers = OK_TRAILERS},
      PARLEY_INTERNAL,
      0},
-    {"C3 gzip, which we never asked for",
+    {"C3 gzip that is none",
      {.headers =
           HEADERS(":status", "200", "content-type", "application/grpc", "grpc-encoding", "gzip"),
       BODY(1, 0, 0, 0, 1, 'x'),
       .trailers = OK_TRAILERS},
-     PARLEY_UNIMPLEMENTED,
+     PARLEY_INTERNAL,
+     0},
+    {"C2 unknown encoding with flag 1",
+     {.headers =
+          HEADERS(":status", "200", "content-type", "application/grpc", "grpc-encoding", "snappy"),
+      BODY(1, 0, 0, 0, 1, 'x'),
+      .trailers = OK_TRAILERS},
+     PARLEY_INTERNAL,
      0},
     {"C2 unknown encoding with flag 0",
      {.headers =

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gzip by zlib; see gzip.h. Thread: the session's. Must never hold more output than the limit. */
+#include "wire/gzip.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+#include <zlib.h>
+
+#define PREFIX_BYTES     5
+#define COMPRESS_MIN     512 /* below, the gain is not worth the work (C6) */
+#define GZIP_WINDOW_BITS (15 + 16)
+#define GZIP_LEVEL       1 /* chat is text: the higher ones gain a tenth and take three times as long */
+#define GZIP_MEM_LEVEL   8
+#define OUTPUT_MIN       1024
+
+struct pl_gzip {
+    z_stream inflater;
+    z_stream deflater;
+    bool has_inflater;
+    bool has_deflater;
+};
+
+static voidpf allocate(voidpf opaque, uInt count, uInt size)
+{
+    (void)opaque;
+    return pl_calloc(count, size);
+}
+
+static void release(voidpf opaque, voidpf memory)
+{
+    (void)opaque;
+    pl_free(memory);
+}
+
+struct pl_gzip *pl_gzip_new(void)
+{
+    struct pl_gzip *gzip = pl_calloc(1, sizeof(*gzip));
+    if (gzip != NULL) {
+        gzip->inflater.zalloc = gzip->deflater.zalloc = allocate;
+        gzip->inflater.zfree = gzip->deflater.zfree = release;
+    }
+    return gzip;
+}
+
+void pl_gzip_free(struct pl_gzip *gzip)
+{
+    if (gzip == NULL) {
+        return;
+    }
+    if (gzip->has_inflater) {
+        (void)inflateEnd(&gzip->inflater);
+    }
+    if (gzip->has_deflater) {
+        (void)deflateEnd(&gzip->deflater);
+    }
+    pl_free(gzip);
+}
+
+static z_stream *ready_inflater(struct pl_gzip *gzip)
+{
+    if (gzip->has_inflater) {
+        (void)inflateReset(&gzip->inflater);
+    } else if (inflateInit2(&gzip->inflater, GZIP_WINDOW_BITS) == Z_OK) {
+        gzip->has_inflater = true;
+    }
+    return gzip->has_inflater ? &gzip->inflater : NULL;
+}
+
+static z_stream *ready_deflater(struct pl_gzip *gzip)
+{
+    if (gzip->has_deflater) {
+        (void)deflateReset(&gzip->deflater);
+    } else if (deflateInit2(&gzip->deflater, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW_BITS,
+                            GZIP_MEM_LEVEL, Z_DEFAULT_STRATEGY) == Z_OK) {
+        gzip->has_deflater = true;
+    }
+    return gzip->has_deflater ? &gzip->deflater : NULL;
+}
+
+/* ---- decompression ---- */
+
+/* Room for more output, at most `limit` bytes in all. 0, or -1: no memory. */
+static int grow(struct pl_buf **out, size_t limit)
+{
+    size_t capacity = (*out)->capacity * 2 < limit ? (*out)->capacity * 2 : limit;
+    struct pl_buf *grown = pl_buf_new(capacity);
+    if (grown == NULL) {
+        return -1;
+    }
+    memcpy(grown->data, (*out)->data, (*out)->len);
+    grown->len = (*out)->len;
+    pl_buf_unref(*out);
+    *out = grown;
+    return 0;
+}
+
+/* `limit` is one over the longest message that is allowed: who fills it has one that is not. */
+static enum parley_code inflate_into(z_stream *zlib, size_t limit, struct pl_buf **out)
+{
+    for (;;) {
+        if ((*out)->len == (*out)->capacity && grow(out, limit) != 0) {
+            return PARLEY_RESOURCE_EXHAUSTED;
+        }
+        size_t room = (*out)->capacity - (*out)->len;
+        zlib->next_out = (*out)->data + (*out)->len;
+        zlib->avail_out = (uInt)room;
+        int rv = inflate(zlib, Z_NO_FLUSH);
+        (*out)->len += room - zlib->avail_out;
+        if ((*out)->len == limit || rv == Z_MEM_ERROR) {
+            return PARLEY_RESOURCE_EXHAUSTED;
+        }
+        if (rv == Z_STREAM_END) {
+            return zlib->avail_in == 0 ? PARLEY_OK : PARLEY_INTERNAL;
+        }
+        /* Output left and no end: the input is cut off. */
+        if (rv != Z_OK || zlib->avail_out > 0) {
+            return PARLEY_INTERNAL;
+        }
+    }
+}
+
+enum parley_code pl_gzip_decompress(struct pl_gzip *gzip, const uint8_t *data, size_t len,
+                                    size_t max, struct pl_buf **out)
+{
+    z_stream *zlib = ready_inflater(gzip);
+    size_t limit = max + 1;
+    size_t first = len > OUTPUT_MIN / 4 ? len * 4 : OUTPUT_MIN;
+    struct pl_buf *made = pl_buf_new(first < limit ? first : limit);
+    *out = NULL;
+    if (zlib == NULL || made == NULL) {
+        pl_buf_unref(made);
+        return PARLEY_RESOURCE_EXHAUSTED;
+    }
+    zlib->next_in = (z_const Bytef *)(uintptr_t)data;
+    zlib->avail_in = (uInt)len;
+    enum parley_code code = inflate_into(zlib, limit, &made);
+    if (code != PARLEY_OK) {
+        pl_buf_unref(made);
+        return code;
+    }
+    *out = made;
+    return PARLEY_OK;
+}
+
+/* ---- compression ---- */
+
+static size_t body_bytes(const uint8_t *frame)
+{
+    return (size_t)frame[1] << 24 | (size_t)frame[2] << 16 | (size_t)frame[3] << 8 | frame[4];
+}
+
+static void put_prefix(uint8_t *frame, size_t len)
+{
+    frame[0] = 1;
+    frame[1] = (uint8_t)(len >> 24);
+    frame[2] = (uint8_t)(len >> 16);
+    frame[3] = (uint8_t)(len >> 8);
+    frame[4] = (uint8_t)len;
+}
+
+/* @return bytes of the compressed body at `out`; 0: it does not fit into `room`. */
+static size_t deflate_into(struct pl_gzip *gzip, const uint8_t *body, size_t len, uint8_t *out,
+                           size_t room)
+{
+    z_stream *zlib = ready_deflater(gzip);
+    if (zlib == NULL) {
+        return 0;
+    }
+    zlib->next_in = (z_const Bytef *)(uintptr_t)body;
+    zlib->avail_in = (uInt)len;
+    zlib->next_out = out;
+    zlib->avail_out = (uInt)room;
+    return deflate(zlib, Z_FINISH) == Z_STREAM_END ? room - zlib->avail_out : 0;
+}
+
+/* @return owned, or NULL: nothing gets shorter by it, or no memory. */
+static struct pl_buf *compress_frames(struct pl_gzip *gzip, const struct pl_buf *frames)
+{
+    struct pl_buf *made = NULL;
+    for (size_t at = 0, bytes = 0; at < frames->len; at += bytes) {
+        const uint8_t *frame = frames->data + at;
+        size_t len = body_bytes(frame);
+        bytes = PREFIX_BYTES + len;
+        if (len >= COMPRESS_MIN && made == NULL) {
+            made = pl_buf_new(frames->len); /* no frame gets longer */
+            if (made == NULL) {
+                return NULL;
+            }
+            memcpy(made->data, frames->data, at);
+            made->len = at;
+        }
+        if (made == NULL) {
+            continue;
+        }
+        uint8_t *to = made->data + made->len;
+        size_t shorter = len >= COMPRESS_MIN
+                             ? deflate_into(gzip, frame + PREFIX_BYTES, len, to + PREFIX_BYTES, len)
+                             : 0;
+        if (shorter > 0) {
+            put_prefix(to, shorter);
+            made->len += PREFIX_BYTES + shorter;
+        } else {
+            memcpy(to, frame, bytes);
+            made->len += bytes;
+        }
+    }
+    if (made != NULL && made->len == frames->len) {
+        pl_buf_unref(made);
+        return NULL;
+    }
+    return made;
+}
+
+struct pl_buf *pl_gzip_frames(struct pl_gzip *gzip, struct pl_buf *frames, size_t *offset)
+{
+    struct pl_buf *twin = NULL;
+    if (pl_buf_claim_twin(frames, &twin)) {
+        twin = compress_frames(gzip, frames);
+        pl_buf_set_twin(frames, twin);
+    }
+    if (twin == NULL) {
+        return frames;
+    }
+    size_t there = 0;
+    for (size_t here = 0; here < *offset;) {
+        here += PREFIX_BYTES + body_bytes(frames->data + here);
+        there += PREFIX_BYTES + body_bytes(twin->data + there);
+    }
+    *offset = there;
+    return twin;
+}
