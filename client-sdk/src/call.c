@@ -36,6 +36,7 @@ enum call_state {
 struct queued_frame {
     struct pl_list node;
     struct pl_buf *buf;
+    bool is_compressed;
 };
 
 struct parley_call {
@@ -45,12 +46,14 @@ struct parley_call {
     const struct sdk_call_events *events;
     void *user;
     bool waits_for_ready;
+    bool may_compress;
     int64_t timeout_ms; /* INT64_MAX: none */
     parley_metadata *metadata;
     atomic_size_t posted_bytes; /* written and still in the mail */
     atomic_size_t stream_bytes; /* queued on the stream at the last look */
     atomic_bool wants_writable;
     atomic_bool is_over;
+    atomic_bool wants_compressed; /* for messages written from now on */
     struct pl_mail start_mail;
     struct pl_mail half_close_mail;
     struct pl_mail control_mail; /* tells to look at wants_cancel and wants_pause */
@@ -79,6 +82,7 @@ struct write_mail {
     struct pl_mail mail;
     parley_call *call;
     struct pl_buf *frame;
+    bool is_compressed;
 };
 
 static void call_unref(parley_call *call)
@@ -211,6 +215,7 @@ static enum parley_code open_stream(parley_call *call, struct pl_session *sessio
         .timeout_ns =
             call->timeout_ms == INT64_MAX ? INT64_MAX : (left_ms < 1 ? 1 : left_ms) * 1000000,
         .metadata = metadata,
+        .compress = call->may_compress,
         .user = call,
     };
     enum parley_code code = pl_session_open(session, &open, &call->own.stream, err);
@@ -233,7 +238,9 @@ static void start_on(parley_call *call, struct link *link)
         pl_stream_pause(call->own.stream, true);
     }
     PL_LIST_FOREACH (node, &call->own.frames) {
-        pl_stream_write(call->own.stream, PL_LIST_ENTRY(node, struct queued_frame, node)->buf, 0);
+        const struct queued_frame *frame = PL_LIST_ENTRY(node, struct queued_frame, node);
+        pl_stream_compress(call->own.stream, frame->is_compressed);
+        pl_stream_write(call->own.stream, frame->buf, 0);
     }
     if (call->own.is_half_closed) {
         pl_stream_half_close(call->own.stream);
@@ -242,7 +249,7 @@ static void start_on(parley_call *call, struct link *link)
 }
 
 /* Remember a frame while the call may have to be sent again, or is not sent yet. takes `frame`. */
-static int keep_frame(parley_call *call, struct pl_buf *frame)
+static int keep_frame(parley_call *call, struct pl_buf *frame, bool is_compressed)
 {
     struct queued_frame *entry = pl_calloc(1, sizeof(*entry));
     if (entry == NULL) {
@@ -250,6 +257,7 @@ static int keep_frame(parley_call *call, struct pl_buf *frame)
         return -1;
     }
     entry->buf = frame;
+    entry->is_compressed = is_compressed;
     pl_list_push(&call->own.frames, &entry->node);
     call->own.frame_bytes += frame->len;
     return 0;
@@ -264,7 +272,7 @@ static void stop_replaying(parley_call *call)
 }
 
 /* takes `frame` */
-static void write_frame(parley_call *call, struct pl_buf *frame)
+static void write_frame(parley_call *call, struct pl_buf *frame, bool is_compressed)
 {
     atomic_fetch_sub(&call->posted_bytes, frame->len);
     if (call->own.state == CALL_DONE || call->own.is_half_closed) {
@@ -272,6 +280,7 @@ static void write_frame(parley_call *call, struct pl_buf *frame)
         return;
     }
     if (call->own.state == CALL_OPEN) {
+        pl_stream_compress(call->own.stream, is_compressed);
         pl_stream_write(call->own.stream, frame, 0);
         if (call->own.frame_bytes + frame->len > REPLAY_BYTES_MAX) {
             stop_replaying(call);
@@ -282,7 +291,7 @@ static void write_frame(parley_call *call, struct pl_buf *frame)
             return;
         }
     }
-    if (keep_frame(call, frame) != 0) {
+    if (keep_frame(call, frame, is_compressed) != 0) {
         abort_call(call, sdk_error(PARLEY_RESOURCE_EXHAUSTED, "out of memory"));
         return;
     }
@@ -354,7 +363,7 @@ static void deliver_write(struct pl_loop *loop, struct pl_mail *mail)
     struct write_mail *write = PL_CONTAINER_OF(mail, struct write_mail, mail);
     parley_call *call = write->call;
     (void)loop;
-    write_frame(call, write->frame);
+    write_frame(call, write->frame, write->is_compressed);
     pl_free(write);
     call_unref(call);
 }
@@ -426,6 +435,8 @@ parley_call *sdk_call_start(parley_channel *channel, const parley_method *method
     call->events = events;
     call->user = user;
     call->waits_for_ready = options != NULL && options->wait_for_ready;
+    call->may_compress = options != NULL && options->compress;
+    atomic_init(&call->wants_compressed, call->may_compress);
     call->timeout_ms = choose_timeout(channel, method, options);
     call->own.is_replayable = true;
     call->own.deadline.fire = on_deadline;
@@ -437,7 +448,7 @@ parley_call *sdk_call_start(parley_channel *channel, const parley_method *method
     }
     if (request != NULL) {
         call->own.is_half_closed = true;
-        failed = keep_frame(call, request) != 0 || failed;
+        failed = keep_frame(call, request, call->may_compress) != 0 || failed;
     }
     if (failed) {
         drop_frames(call);
@@ -458,6 +469,7 @@ int sdk_call_write(parley_call *call, struct pl_buf *frame)
     write->mail.deliver = deliver_write;
     write->call = call;
     write->frame = frame;
+    write->is_compressed = atomic_load(&call->wants_compressed);
     size_t queued = atomic_fetch_add(&call->posted_bytes, frame->len) + frame->len +
                     atomic_load(&call->stream_bytes);
     bool is_full = queued >= WRITE_HIGH_WATER;
@@ -490,6 +502,16 @@ void parley_call_pause(parley_call *call, bool paused)
 {
     atomic_store(&call->wants_pause, paused);
     post_control(call);
+}
+
+void parley_call_compress(parley_call *call, bool is_wanted)
+{
+    atomic_store(&call->wants_compressed, is_wanted);
+}
+
+bool parley_call_is_compressed(const parley_call *call)
+{
+    return call->own.stream != NULL && pl_stream_is_message_compressed(call->own.stream);
 }
 
 /* ---- what the session says ---- */

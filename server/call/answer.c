@@ -277,6 +277,13 @@ int parley_server_call_add_trailer_bin(parley_server_call *call, const char *key
     return trailers != NULL ? parley_metadata_add_bin(trailers, key, value, len) : -1;
 }
 
+void parley_server_call_compress(parley_server_call *call, bool is_wanted)
+{
+    if (!call->is_over && call->ops->compress != NULL) {
+        call->ops->compress(call->stream, is_wanted);
+    }
+}
+
 void parley_server_call_pause(parley_server_call *call, bool paused)
 {
     if (!call->is_over) {

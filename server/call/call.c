@@ -183,6 +183,8 @@ void call_on_message(parley_server_call *call, const uint8_t *data, size_t len)
     if (call->is_over) {
         return;
     }
+    call->is_compressed =
+        call->ops->is_message_compressed != NULL && call->ops->is_message_compressed(call->stream);
     if (call->entry->method->client_streaming) {
         on_stream_message(call, data, len);
     } else if (call->request != NULL) {

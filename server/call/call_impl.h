@@ -77,6 +77,7 @@ struct parley_server_call {
     uint8_t code;              /* enum parley_code: how it ended; valid once is_over */
     uint8_t interceptor_count; /* that let it pass and will hear of its end */
     bool is_over;              /* finished, broken off, or gone */
+    bool is_compressed;        /* the message that came last */
     bool is_dispatched;        /* the handler knows of it and gets `done` */
     bool has_sent;             /* a message */
     bool has_sent_headers;

@@ -80,6 +80,11 @@ int64_t parley_server_call_remaining_ms(const parley_server_call *call)
     return left > 0 ? left : 0;
 }
 
+bool parley_server_call_is_compressed(const parley_server_call *call)
+{
+    return call->is_compressed;
+}
+
 bool parley_server_call_is_over(const parley_server_call *call)
 {
     return call->is_over;

@@ -30,6 +30,10 @@ struct call_transport_ops {
     void (*finish)(void *stream, const struct pl_status *status, const parley_metadata *trailers);
     /* Break off: what is queued is dropped, no status reaches the client. */
     void (*cancel)(void *stream);
+    /* Compress what is written from here on, if the client takes it. NULL: it cannot. */
+    void (*compress)(void *stream, bool is_wanted);
+    /* Inside of call_on_message: did the message come compressed? NULL: they never do. */
+    bool (*is_message_compressed)(const void *stream);
     /* While paused no message event may come. */
     void (*pause)(void *stream, bool paused);
 };

@@ -28,11 +28,12 @@ struct grpc_server_options {
     struct pl_tls *tls;              /* refs; NULL: cleartext */
     unsigned connections_max;        /* on all loops together; 0: 10,000 */
     struct pl_session_limits limits; /* of each connection; zeros: the session's defaults */
-    int64_t keepalive_ms;            /* ping after so long without a byte; 0: 60 s */
-    int64_t keepalive_timeout_ms;    /* ... and close after so much longer; 0: 20 s */
-    int64_t headers_timeout_ms;      /* for the headers of a call to come whole; 0: 10 s */
-    int64_t idle_ms;                 /* close politely after so long without calls; 0: 15 min */
-    int64_t age_ms;                  /* close politely after so long, +-10 %; 0: never */
+    bool compress; /* gzip answers for clients that take them so; a handler may say otherwise */
+    int64_t keepalive_ms;         /* ping after so long without a byte; 0: 60 s */
+    int64_t keepalive_timeout_ms; /* ... and close after so much longer; 0: 20 s */
+    int64_t headers_timeout_ms;   /* for the headers of a call to come whole; 0: 10 s */
+    int64_t idle_ms;              /* close politely after so long without calls; 0: 15 min */
+    int64_t age_ms;               /* close politely after so long, +-10 %; 0: never */
 };
 
 /* Listen on every loop (which run already) and answer. @param server  keeps until grpc_server_free;

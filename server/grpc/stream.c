@@ -37,6 +37,16 @@ static void cancel(void *stream)
     pl_stream_cancel(stream, H2_CANCEL);
 }
 
+static void compress(void *stream, bool is_wanted)
+{
+    pl_stream_compress(stream, is_wanted);
+}
+
+static bool is_message_compressed(const void *stream)
+{
+    return pl_stream_is_message_compressed(stream);
+}
+
 static void pause_stream(void *stream, bool paused)
 {
     pl_stream_pause(stream, paused);
@@ -49,6 +59,8 @@ static const struct call_transport_ops stream_ops = {
     .is_above_high_water = is_above_high_water,
     .finish = finish,
     .cancel = cancel,
+    .compress = compress,
+    .is_message_compressed = is_message_compressed,
     .pause = pause_stream,
 };
 
@@ -64,6 +76,7 @@ static void on_request(void *owner, struct pl_stream *stream)
         .peer = pl_conn_peer(link->conn),
         .arena = pl_stream_arena(stream),
     };
+    pl_stream_compress(stream, link->port->grpc->options.compress);
     opening.path = pl_stream_path(stream, &opening.path_len);
     parley_server_call *call = call_open(link->port->lane, &opening);
     pl_stream_set_user(stream, call);

@@ -78,6 +78,7 @@ typedef struct parley_call_options {
     int64_t timeout_ms;              /* deadline of the whole call; 0: the channel's default */
     const parley_metadata *metadata; /* borrows: copied at the start */
     bool wait_for_ready;             /* wait for a connection instead of failing with UNAVAILABLE */
+    bool compress; /* gzip our messages, from half a KiB on; the server's may come so anyway */
 } parley_call_options;
 
 /* Synchronous unary call. Not from a callback of the same channel (FAILED_PRECONDITION).
@@ -144,6 +145,11 @@ PARLEY_API parley_call *parley_call_start(parley_channel *channel, const parley_
 PARLEY_API int parley_call_write(parley_call *call, const ProtobufCMessage *message);
 PARLEY_API void parley_call_writes_done(parley_call *call);
 PARLEY_API void parley_call_cancel(parley_call *call); /* on_done follows with CANCELLED */
+/* With options.compress: whether the messages written from here on are gzipped. Not what an
+ * attacker can mix with secrets: the length would tell of them. @thread any */
+PARLEY_API void parley_call_compress(parley_call *call, bool is_wanted);
+/* Inside on_message: did it come compressed? */
+PARLEY_API bool parley_call_is_compressed(const parley_call *call);
 /* Stop or go on receiving: while paused the peer is held back by flow control. */
 PARLEY_API void parley_call_pause(parley_call *call, bool paused);
 
@@ -232,6 +238,11 @@ PARLEY_API int parley_server_call_add_trailer(parley_server_call *call, const ch
                                               const char *value);
 PARLEY_API int parley_server_call_add_trailer_bin(parley_server_call *call, const char *key,
                                                   const void *value, size_t len);
+/* Whether the messages sent from here on are gzipped, from half a KiB on, for clients that take
+ * them so. Switch it on before the first message or the headers: later it has no effect. */
+PARLEY_API void parley_server_call_compress(parley_server_call *call, bool is_wanted);
+/* Did the message that the handler was called with come compressed? */
+PARLEY_API bool parley_server_call_is_compressed(const parley_server_call *call);
 /* Stop or go on receiving messages: flow control holds the client back meanwhile. */
 PARLEY_API void parley_server_call_pause(parley_server_call *call, bool paused);
 

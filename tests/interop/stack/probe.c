@@ -11,6 +11,7 @@
 struct arrived {
     struct arrived *next;
     ProtobufCMessage *message;
+    bool is_compressed;
 };
 
 struct probe {
@@ -19,6 +20,7 @@ struct probe {
     parley_call *call; /* usable while !is_done */
     bool is_full;
     bool is_done;
+    bool is_read_compressed;
     parley_metadata *headers;
     parley_metadata *trailers;
     struct arrived *first;
@@ -88,6 +90,7 @@ static void on_message(void *user, const ProtobufCMessage *message)
     struct arrived *arrived = must(calloc(1, sizeof(*arrived)));
     arrived->message = copy_message(message);
     lock(probe);
+    arrived->is_compressed = parley_call_is_compressed(probe->call);
     *probe->last = arrived;
     probe->last = &arrived->next;
     unlock_and_tell(probe);
@@ -132,8 +135,24 @@ struct probe *probe_start(parley_channel *channel, const parley_method *method,
     (void)pthread_mutex_init(&probe->mu, NULL);
     (void)pthread_cond_init(&probe->changed, NULL);
     probe->last = &probe->first;
+    lock(probe); /* the first callback may come before `call` is known */
     probe->call = must(parley_call_start(channel, method, options, request, &EVENTS, probe));
+    (void)pthread_mutex_unlock(&probe->mu);
     return probe;
+}
+
+bool probe_is_compressed(const struct probe *probe)
+{
+    return probe->is_read_compressed;
+}
+
+void probe_compress(struct probe *probe, bool is_wanted)
+{
+    lock(probe);
+    if (!probe->is_done) {
+        parley_call_compress(probe->call, is_wanted);
+    }
+    (void)pthread_mutex_unlock(&probe->mu);
 }
 
 int probe_write(struct probe *probe, const ProtobufCMessage *request)
@@ -186,6 +205,7 @@ ProtobufCMessage *probe_read(struct probe *probe)
     struct arrived *arrived = probe->first;
     if (arrived != NULL) {
         message = arrived->message;
+        probe->is_read_compressed = arrived->is_compressed;
         probe->first = arrived->next;
         if (probe->first == NULL) {
             probe->last = &probe->first;

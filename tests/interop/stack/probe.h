@@ -13,6 +13,7 @@ struct probe; /* opaque */
 /* @param request  the one request of a method without client streaming, else NULL. */
 struct probe *probe_start(parley_channel *channel, const parley_method *method,
                           const parley_call_options *options, const ProtobufCMessage *request);
+void probe_compress(struct probe *probe, bool is_wanted);              /* the writes that follow */
 int probe_write(struct probe *probe, const ProtobufCMessage *request); /* -1: the call is over */
 void probe_writes_done(struct probe *probe);
 void probe_cancel(struct probe *probe);
@@ -20,6 +21,8 @@ void probe_cancel(struct probe *probe);
 void probe_wait_headers(struct probe *probe); /* ... or the end */
 /* The next message, owned (parley_message_free); NULL: no more. */
 ProtobufCMessage *probe_read(struct probe *probe);
+/* Did the one that was read last come compressed? */
+bool probe_is_compressed(const struct probe *probe);
 void probe_wait_done(struct probe *probe);
 
 /* After the wait for it; NULL: none came. */

@@ -1,30 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See cases.h. Typed stubs where they show all that a case asks about, else a probe. */
-#include "cases.h"
-
-#include "stack/die.h"
-#include "stack/probe.h"
-
-#include "grpc/testing/test.client.parley.h"
+#include "cases_impl.h"
 
 #include <string.h>
 
-#define LARGE_REQUEST  271828
-#define LARGE_RESPONSE 314159
-#define COUNT          4
+#define COUNT 4
 
 static const int32_t REQUEST_SIZES[COUNT] = {27182, 8, 1828, 45904};
 static const int32_t RESPONSE_SIZES[COUNT] = {31415, 9, 2653, 58979};
 static const uint8_t ZEROS[LARGE_RESPONSE];
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            die("%s:%d: not true: %s", __func__, __LINE__, #condition);                            \
-        }                                                                                          \
-    } while (0)
-
-#define METHOD(name) (&grpc_testing_TestService_methods[grpc_testing_TestService_M_##name])
+const Grpc__Testing__BoolValue CASE_TRUE = {
+    .base = PROTOBUF_C_MESSAGE_INIT(&grpc__testing__bool_value__descriptor), .value = 1};
+const Grpc__Testing__BoolValue CASE_FALSE = {
+    .base = PROTOBUF_C_MESSAGE_INIT(&grpc__testing__bool_value__descriptor), .value = 0};
 
 static void check_ok(parley_error *error)
 {
@@ -44,14 +33,14 @@ static void check_code(parley_error *error, enum parley_code code)
     parley_error_free(error);
 }
 
-static void fill(Grpc__Testing__Payload *payload, int32_t size)
+void case_fill(Grpc__Testing__Payload *payload, int32_t size)
 {
     grpc__testing__payload__init(payload);
     payload->body.len = (size_t)size;
     payload->body.data = (uint8_t *)(uintptr_t)ZEROS;
 }
 
-static void check_payload(const Grpc__Testing__Payload *payload, int32_t size)
+void case_check_payload(const Grpc__Testing__Payload *payload, int32_t size)
 {
     CHECK(payload != NULL && payload->body.len == (size_t)size);
     CHECK(size == 0 || memcmp(payload->body.data, ZEROS, (size_t)size) == 0);
@@ -72,11 +61,11 @@ static void large_unary(parley_channel *channel)
     Grpc__Testing__SimpleRequest request = GRPC__TESTING__SIMPLE_REQUEST__INIT;
     Grpc__Testing__SimpleResponse *response = NULL;
     Grpc__Testing__Payload payload;
-    fill(&payload, LARGE_REQUEST);
+    case_fill(&payload, LARGE_REQUEST);
     request.payload = &payload;
     request.response_size = LARGE_RESPONSE;
     check_ok(grpc_testing_TestService_UnaryCall(channel, NULL, &request, &response));
-    check_payload(response->payload, LARGE_RESPONSE);
+    case_check_payload(response->payload, LARGE_RESPONSE);
     parley_message_free(&response->base);
 }
 
@@ -91,7 +80,7 @@ static void client_streaming(parley_channel *channel)
         Grpc__Testing__StreamingInputCallRequest request =
             GRPC__TESTING__STREAMING_INPUT_CALL_REQUEST__INIT;
         Grpc__Testing__Payload payload;
-        fill(&payload, REQUEST_SIZES[i]);
+        case_fill(&payload, REQUEST_SIZES[i]);
         request.payload = &payload;
         CHECK(grpc_testing_TestService_StreamingInputCall_write(stream, &request) == 0);
     }
@@ -118,7 +107,7 @@ static void server_streaming(parley_channel *channel)
     check_ok(grpc_testing_TestService_StreamingOutputCall_open(channel, NULL, &request, &stream));
     for (int i = 0; i < COUNT; i++) {
         CHECK(grpc_testing_TestService_StreamingOutputCall_read(stream, &response) == 1);
-        check_payload(response->payload, RESPONSE_SIZES[i]);
+        case_check_payload(response->payload, RESPONSE_SIZES[i]);
         parley_message_free(&response->base);
     }
     CHECK(grpc_testing_TestService_StreamingOutputCall_read(stream, &response) == 0);
@@ -134,7 +123,7 @@ static void ping(duplex *stream, int i)
     Grpc__Testing__ResponseParameters parameters = GRPC__TESTING__RESPONSE_PARAMETERS__INIT;
     Grpc__Testing__ResponseParameters *list[] = {&parameters};
     Grpc__Testing__Payload payload;
-    fill(&payload, REQUEST_SIZES[i]);
+    case_fill(&payload, REQUEST_SIZES[i]);
     parameters.size = RESPONSE_SIZES[i];
     request.payload = &payload;
     request.n_response_parameters = 1;
@@ -146,7 +135,7 @@ static void pong(duplex *stream, int i)
 {
     Grpc__Testing__StreamingOutputCallResponse *response = NULL;
     CHECK(grpc_testing_TestService_FullDuplexCall_read(stream, &response) == 1);
-    check_payload(response->payload, RESPONSE_SIZES[i]);
+    case_check_payload(response->payload, RESPONSE_SIZES[i]);
     parley_message_free(&response->base);
 }
 
@@ -194,7 +183,7 @@ static void half_duplex(parley_channel *channel)
     grpc_testing_TestService_HalfDuplexCall_writes_done(stream);
     for (int i = 0; i < COUNT; i++) {
         CHECK(grpc_testing_TestService_HalfDuplexCall_read(stream, &response) == 1);
-        check_payload(response->payload, RESPONSE_SIZES[i]);
+        case_check_payload(response->payload, RESPONSE_SIZES[i]);
         parley_message_free(&response->base);
     }
     CHECK(grpc_testing_TestService_HalfDuplexCall_read(stream, &response) == 0);
@@ -342,7 +331,7 @@ static void timeout_on_sleeping_server(parley_channel *channel)
         GRPC__TESTING__STREAMING_OUTPUT_CALL_REQUEST__INIT;
     Grpc__Testing__StreamingOutputCallResponse *response = NULL;
     Grpc__Testing__Payload payload;
-    fill(&payload, REQUEST_SIZES[0]);
+    case_fill(&payload, REQUEST_SIZES[0]);
     request.payload = &payload;
     check_ok(grpc_testing_TestService_FullDuplexCall_open(channel, &options, &stream));
     /* Either outcome: the deadline may pass before the write. */
@@ -354,8 +343,12 @@ static void timeout_on_sleeping_server(parley_channel *channel)
 const struct interop_case INTEROP_CASES[] = {
     {"empty_unary", empty_unary},
     {"large_unary", large_unary},
+    {"client_compressed_unary", case_client_compressed_unary},
+    {"server_compressed_unary", case_server_compressed_unary},
     {"client_streaming", client_streaming},
+    {"client_compressed_streaming", case_client_compressed_streaming},
     {"server_streaming", server_streaming},
+    {"server_compressed_streaming", case_server_compressed_streaming},
     {"ping_pong", ping_pong},
     {"empty_stream", empty_stream},
     {"half_duplex", half_duplex},

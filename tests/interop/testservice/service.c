@@ -59,6 +59,18 @@ static void fill(Grpc__Testing__Payload *payload, int32_t size)
     payload->body.data = (uint8_t *)(uintptr_t)ZEROS;
 }
 
+/* @return false: the request says that it was compressed, or was not, and is mistaken. */
+static bool is_as_expected(parley_server_call *call, const Grpc__Testing__BoolValue *expected)
+{
+    if (expected == NULL || (expected->value != 0) == parley_server_call_is_compressed(call)) {
+        return true;
+    }
+    parley_server_call_finish(call, PARLEY_INVALID_ARGUMENT,
+                              expected->value ? "expected a compressed message"
+                                              : "expected a message that is not compressed");
+    return false;
+}
+
 /* ---- one answer ---- */
 
 static void empty_call(grpc_testing_TestService_srv_EmptyCall_call *call,
@@ -76,7 +88,11 @@ static void answer_simple(parley_server_call *call, const Grpc__Testing__SimpleR
     Grpc__Testing__SimpleResponse response = GRPC__TESTING__SIMPLE_RESPONSE__INIT;
     Grpc__Testing__Payload payload;
     echo_metadata(call);
-    if (fail_if_asked(call, request->response_status) ||
+    if (request->response_compressed != NULL) {
+        parley_server_call_compress(call, request->response_compressed->value);
+    }
+    if (!is_as_expected(call, request->expect_compressed) ||
+        fail_if_asked(call, request->response_status) ||
         !is_size_fine(call, request->response_size)) {
         return;
     }
@@ -121,6 +137,9 @@ static void input_message(grpc_testing_TestService_srv_StreamingInputCall_call *
     parley_server_call *base = grpc_testing_TestService_srv_StreamingInputCall_base(call);
     int32_t *total = parley_server_call_user(base);
     (void)service;
+    if (!is_as_expected(base, request->expect_compressed)) {
+        return;
+    }
     *total += request->payload != NULL ? (int32_t)request->payload->body.len : 0;
 }
 
@@ -141,6 +160,7 @@ static void input_half_close(grpc_testing_TestService_srv_StreamingInputCall_cal
 struct answer {
     int32_t size;
     int32_t interval_us;
+    bool is_compressed;
 };
 
 struct output {
@@ -196,6 +216,7 @@ static void pump(struct output *output)
         output->next++;
         fill(&payload, answer->size);
         response.payload = &payload;
+        parley_server_call_compress(output->call, answer->is_compressed);
         room = parley_server_call_send(output->call, &response.base);
     }
     if (output->next == output->count && output->is_input_over) {
@@ -210,6 +231,7 @@ static struct output *open_output(parley_server_call *call)
         die("out of memory");
     }
     output->call = call;
+    parley_server_call_compress(call, true); /* the headers have to say so before it is known */
     output->timer.fire = on_interval;
     parley_server_call_set_user(call, output);
     echo_metadata(call);
@@ -238,8 +260,11 @@ static void add_answers(parley_server_call *call,
     }
     for (size_t i = 0; i < request->n_response_parameters; i++) {
         const Grpc__Testing__ResponseParameters *asked = request->response_parameters[i];
-        output->answers[output->count++] =
-            (struct answer){.size = asked->size, .interval_us = asked->interval_us};
+        output->answers[output->count++] = (struct answer){
+            .size = asked->size,
+            .interval_us = asked->interval_us,
+            .is_compressed = asked->compressed != NULL && asked->compressed->value,
+        };
     }
     pump(output);
 }
