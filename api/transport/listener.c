@@ -29,7 +29,8 @@ struct pl_listener {
     pl_accept_fn on_accept;
     void *owner;
     struct pl_timer back_off;
-    bool *is_gone; /* set while accepting: tells that on_accept has closed us */
+    bool is_accepting; /* on_accept may close us: then we are freed after it returned */
+    bool is_closed;
     int fd;
     bool is_unix;
     bool is_starved; /* logged once until an accept succeeds */
@@ -69,10 +70,9 @@ static void on_readable(void *owner, int events)
 {
     (void)events;
     struct pl_listener *listener = owner;
-    bool is_gone = false;
-    listener->is_gone = &is_gone;
+    listener->is_accepting = true;
     /* Bounded, so that a flood of connections leaves time for those that are there. */
-    for (int i = 0; i < ACCEPTS_PER_TURN && !is_gone; i++) {
+    for (int i = 0; i < ACCEPTS_PER_TURN && !listener->is_closed; i++) {
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EINTR || errno == ECONNABORTED) {
@@ -90,8 +90,9 @@ static void on_readable(void *owner, int events)
         }
         listener->on_accept(listener->owner, fd);
     }
-    if (!is_gone) {
-        listener->is_gone = NULL;
+    listener->is_accepting = false;
+    if (listener->is_closed) {
+        pl_free(listener);
     }
 }
 
@@ -193,9 +194,6 @@ void pl_listener_close(struct pl_listener *listener)
     if (listener == NULL) {
         return;
     }
-    if (listener->is_gone != NULL) {
-        *listener->is_gone = true;
-    }
     pl_timer_stop(listener->loop, &listener->back_off);
     pl_watch_close(listener->watch);
     if (listener->is_unix) {
@@ -204,5 +202,8 @@ void pl_listener_close(struct pl_listener *listener)
     if (listener->fd >= 0) {
         (void)close(listener->fd);
     }
-    pl_free(listener);
+    listener->is_closed = true;
+    if (!listener->is_accepting) {
+        pl_free(listener);
+    }
 }

@@ -38,8 +38,9 @@ static struct pl_h2_chunk *new_chunk(struct pl_h2_pool *pool)
     if (chunk == NULL) {
         return NULL;
     }
-    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    /* cppcheck-suppress invalidFunctionArg ; -1 is the descriptor of memory without a file */
+    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (base == MAP_FAILED) {
         pl_free(chunk);
         return NULL;
