@@ -29,6 +29,7 @@ struct shard_link {
     struct store_bytes user;
     struct store_bytes conversation_id;
     bool is_member;
+    int64_t version; /* seq of the change, if several nodes write: an older one never wins */
 };
 
 /* Apply links to the users' index of this shard; doing it twice is harmless. */

@@ -385,6 +385,10 @@ static enum parley_code open_shards(struct shard_store *store, struct pl_error *
     }
     for (unsigned i = 0; i < store->options.shards && code == PARLEY_OK; i++) {
         code = resync(&store->shards[i], err);
+        if (code == PARLEY_UNAVAILABLE && store->options.allows_absent) {
+            pl_error_clear(err);
+            code = PARLEY_OK;
+        }
     }
     return code;
 }

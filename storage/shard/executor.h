@@ -14,6 +14,7 @@ struct shard_options {
     size_t batch_bytes_max; /* bytes in one transaction */
     size_t queue_bytes_max; /* waiting in one shard */
     unsigned busy_retry_ms;
+    bool allows_absent; /* open although a shard is UNAVAILABLE: it is brought up to date later */
 };
 
 /* Open writers and readers, start the threads, apply what a crash left in the outboxes.

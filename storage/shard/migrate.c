@@ -31,15 +31,18 @@ static enum parley_code apply_missing(const struct shard_migrator *migrator,
                                       const struct shard_migration *migrations, size_t from,
                                       size_t count, struct pl_error *err)
 {
+    const char *what = migrator->is_dry_run ? "would apply" : "applied";
     for (size_t i = from; i < count; i++) {
-        enum parley_code code = migrator->apply(migrator->context, &migrations[i], err);
+        enum parley_code code = migrator->is_dry_run
+                                    ? PARLEY_OK
+                                    : migrator->apply(migrator->context, &migrations[i], err);
         if (code != PARLEY_OK) {
             pl_error_wrap(err, "migration %s: ", migrations[i].name);
             return code;
         }
         if (migrator->report != NULL) {
             char line[128];
-            (void)pl_text_format(line, sizeof(line), "applied %s", migrations[i].name);
+            (void)pl_text_format(line, sizeof(line), "%s %s", what, migrations[i].name);
             migrator->report(migrator->context, line);
         }
     }

@@ -38,6 +38,7 @@ struct shard_migrator {
                               struct pl_error *err);
     /* A line of progress; may be NULL. */
     void (*report)(void *context, const char *line);
+    bool is_dry_run; /* only report what would be applied */
 };
 
 /* @param may_apply  false: only check.

@@ -165,8 +165,9 @@ static bool change_all(struct shard_writer *writer, struct sqlite_head *head,
                        struct changed *changed)
 {
     for (size_t i = 0; i < change->user_count; i++) {
-        struct shard_link link = {change->users[i], change->conversation_id,
-                                  role != STORE_ROLE_NONE};
+        struct shard_link link = {.user = change->users[i],
+                                  .conversation_id = change->conversation_id,
+                                  .is_member = role != STORE_ROLE_NONE};
         if (!change_one(writer, head, &link, role, changed)) {
             return false;
         }
@@ -229,7 +230,8 @@ void sqlite_writer_change(struct shard_writer *writer, struct store_change_membe
     bool is_well =
         reserve_changed(writer, &change->request, &changed, change->users, change->user_count);
     if (is_well && is_leave) {
-        struct shard_link link = {change->actor, change->conversation_id, false};
+        struct shard_link link = {.user = change->actor,
+                                  .conversation_id = change->conversation_id};
         is_well = change_one(writer, head, &link, STORE_ROLE_NONE, &changed);
     } else if (is_well) {
         is_well = change_all(writer, head, change, role, &changed);
@@ -294,7 +296,8 @@ static struct sqlite_head *insert_conversation(struct shard_writer *writer,
 static bool insert_members(struct shard_writer *writer, struct sqlite_head *head,
                            const struct store_create *create, struct changed *changed)
 {
-    struct shard_link link = {create->creator, create->conversation_id, true};
+    struct shard_link link = {
+        .user = create->creator, .conversation_id = create->conversation_id, .is_member = true};
     bool is_well = change_one(writer, head, &link, STORE_ROLE_OWNER, changed);
     for (size_t i = 0; i < create->member_count && is_well; i++) {
         link.user = create->members[i];

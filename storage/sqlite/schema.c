@@ -184,7 +184,8 @@ static enum parley_code prepare_shard(const struct sqlite_folder *folder, unsign
     char path[PATH_MAX];
     struct target target = {.shard = shard, .options = options};
     struct sqlite_db_options db_options = {.is_writer = true, .is_durable = options->is_durable};
-    struct shard_migrator migrator = {&target, list_applied, apply, report};
+    struct shard_migrator migrator = {
+        .context = &target, .list = list_applied, .apply = apply, .report = report};
     sqlite_folder_shard_path(folder, shard, path);
     enum parley_code code = sqlite_folder_make_shard(folder, shard, err);
     if (code == PARLEY_OK) {

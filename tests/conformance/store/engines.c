@@ -9,6 +9,10 @@ static const struct engine engines[] = {
     {.name = "sqlite-1", .ops = &sqlite_engine_ops, .shards = 1, .is_lasting = true},
     {.name = "sqlite-4", .ops = &sqlite_engine_ops, .shards = 4, .is_lasting = true},
     {.name = "memory", .ops = &sqlite_engine_ops, .shards = 2, .is_lasting = false},
+#ifdef PARLEY_WITH_MYSQL
+    {.name = "mysql-1", .ops = &mysql_engine_ops, .shards = 1, .is_lasting = true},
+    {.name = "mysql-4", .ops = &mysql_engine_ops, .shards = 4, .is_lasting = true},
+#endif
 };
 
 #define ENGINES (sizeof(engines) / sizeof(engines[0]))

@@ -72,7 +72,8 @@ static void hold(const bool *is_held)
 
 static void report_link(struct shard_writer *writer, struct shard_batch *batch)
 {
-    writer->link = (struct shard_link){user, {"room-1", 6}, true};
+    writer->link =
+        (struct shard_link){.user = user, .conversation_id = {"room-1", 6}, .is_member = true};
     batch->links = &writer->link;
     batch->link_count = 1;
     batch->links_first = 1;

@@ -56,7 +56,8 @@ static void report(void *context, const char *line)
 static enum parley_code migrate(struct database *database, size_t count, bool may_apply,
                                 struct pl_error *err)
 {
-    const struct shard_migrator migrator = {database, list, apply, report};
+    const struct shard_migrator migrator = {
+        .context = database, .list = list, .apply = apply, .report = report};
     return shard_migrate(&migrator, known, count, may_apply, err);
 }
 

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_MYSQL_ENGINE_IMPL_H
+#define PARLEY_MYSQL_ENGINE_IMPL_H
+
+/* The engine that open.c makes, and the functions of it that writer.c and reader.c provide.
+ *
+ * What the executor calls a shard is a lane here: a database has as many lanes as writing threads,
+ * each with a range of its buckets. */
+
+#include "mysql/pool.h"
+#include "shard/engine.h"
+
+struct mysql_engine;
+
+/* One database. */
+struct mdb_place {
+    struct mysql_engine *engine;
+    struct mdb_pool *pool;
+    struct mdb_address address;
+    unsigned index;
+    int64_t epoch;   /* atomic: of the shard map that we know; 0: not read yet */
+    bool is_checked; /* only the pool's thread: its schema is known */
+};
+
+struct mysql_engine {
+    struct shard_engine engine; /* first */
+    struct store_mysql_options options;
+    char *texts[6]; /* what the options point to */
+    struct mdb_watch *watch;
+    struct mdb_place *places;
+    unsigned shards;
+    unsigned writers; /* lanes of a database */
+};
+
+static inline struct mdb_place *mdb_place_of_lane(struct mysql_engine *engine, unsigned lane)
+{
+    return &engine->places[lane / engine->writers];
+}
+
+int64_t mdb_deadline(const struct mysql_engine *engine);
+
+enum parley_code mdb_open_writer(struct shard_engine *engine, unsigned lane,
+                                 struct shard_writer **writer, struct pl_error *err);
+void mdb_write_batch(struct shard_writer *writer, struct shard_batch *batch);
+void mdb_close_writer(struct shard_writer *writer);
+
+enum parley_code mdb_open_reader(struct shard_engine *engine, unsigned lane,
+                                 struct shard_reader **reader, struct pl_error *err);
+void mdb_read(struct shard_reader *reader, struct store_request *request);
+void mdb_close_reader(struct shard_reader *reader);
+
+/* bucket * 2^40 + serial: what stands for a conversation. */
+static inline int64_t mdb_number(int64_t bucket, int64_t serial)
+{
+    return (bucket << 40) + serial;
+}
+
+#endif /* PARLEY_MYSQL_ENGINE_IMPL_H */

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers reads from one database. Each statement sees what was committed before it began; a log is
+ * read up to the head that was read first, so that an answer fits together without a transaction.
+ * Results are copied into the arena of the request. A read changes nothing: after a lost connection
+ * it is begun anew. @thread one reader thread */
+#include "mysql/engine_impl.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "shard/route.h"
+
+#include <string.h>
+
+#define LIMIT_MAX      10000 /* rows in one answer */
+#define PAGE_MIN       64    /* rows in one statement */
+#define PAGE_ROW_BYTES 4096  /* so many of the bytes asked for make one row of the first page */
+#define TRIES_MAX      3
+
+struct shard_reader {
+    struct mysql_engine *engine;
+    struct mdb_place *place;
+    struct mdb_conn *conn; /* of the request */
+    struct mdb_sql sql;
+    void *rows; /* scratch: the rows of one answer */
+    size_t rows_bytes;
+};
+
+/* A conversation's row, as far as reads need it. */
+struct found {
+    int64_t number;
+    int64_t first_seq;
+};
+
+static enum parley_code fail_memory(struct pl_error *err)
+{
+    return pl_fail(err, PARLEY_UNAVAILABLE, "no memory for the answer");
+}
+
+static enum parley_code fail_not_found(struct pl_error *err)
+{
+    return pl_fail(err, PARLEY_NOT_FOUND, "no such conversation, or the user is no member");
+}
+
+static struct mdb_sql *begin_sql(struct shard_reader *reader)
+{
+    mdb_sql_reset(&reader->sql);
+    return &reader->sql;
+}
+
+/* End of the statement. What broke before counts. */
+static enum parley_code finish(struct shard_reader *reader, struct pl_error *err)
+{
+    struct pl_error error = PL_ERROR_INIT;
+    if (mdb_conn_finish(reader->conn, &error) != MDB_OK && err->code == PARLEY_OK) {
+        *err = error;
+    }
+    return err->code;
+}
+
+/* Scratch for `count` rows of `size` bytes; keeps what is in it. NULL: no memory. */
+static void *scratch(struct shard_reader *reader, size_t count, size_t size)
+{
+    size_t bytes = count * size;
+    if (bytes > reader->rows_bytes) {
+        size_t wanted = bytes < 2 * reader->rows_bytes ? 2 * reader->rows_bytes : bytes;
+        void *rows = pl_realloc(reader->rows, wanted);
+        if (rows == NULL) {
+            return NULL;
+        }
+        reader->rows = rows;
+        reader->rows_bytes = wanted;
+    }
+    return reader->rows;
+}
+
+static bool copy(const struct mdb_conn *conn, unsigned column, struct pl_arena *arena,
+                 struct store_bytes *out)
+{
+    struct store_bytes bytes = mdb_conn_bytes(conn, column);
+    out->len = bytes.len;
+    out->data = pl_arena_strndup(arena, bytes.data, bytes.len);
+    return out->data != NULL;
+}
+
+/* ---- conversations ---- */
+
+/* One SELECT that gives the conversation as `user` sees it (len 0: anybody): one row or none. */
+static void add_conversation(struct mdb_sql *sql, struct store_bytes id, struct store_bytes user)
+{
+    mdb_sql_add(sql,
+                "SELECT c.bucket, c.serial, c.title, c.created_by, c.created_at_ms, c.head_seq,"
+                " c.ordinal, c.member_count, c.first_seq, ");
+    mdb_sql_add(sql, user.len == 0 ? "0" : "m.role");
+    mdb_sql_add(sql, " FROM conversation c");
+    if (user.len > 0) {
+        mdb_sql_format(sql, "s",
+                       " JOIN member m ON m.conversation=(c.bucket<<40)+c.serial AND m.user=?",
+                       user);
+    }
+    mdb_sql_format(sql, "is", " WHERE c.bucket=? AND c.id=?",
+                   (int64_t)shard_bucket(id.data, id.len), id);
+}
+
+/* Fill `out` from the row; strings only with an arena. */
+static enum parley_code take_conversation(const struct mdb_conn *conn,
+                                          struct store_conversation *out, struct found *found,
+                                          struct pl_arena *arena, struct pl_error *err)
+{
+    found->number = mdb_number(mdb_conn_i64(conn, 0), mdb_conn_i64(conn, 1));
+    out->created_at_ms = mdb_conn_i64(conn, 4);
+    out->head_seq = mdb_conn_i64(conn, 5);
+    out->ordinal = mdb_conn_i64(conn, 6);
+    out->member_count = mdb_conn_i64(conn, 7);
+    found->first_seq = mdb_conn_i64(conn, 8);
+    out->role = (enum store_role)mdb_conn_i64(conn, 9);
+    if (arena != NULL &&
+        (!copy(conn, 2, arena, &out->title) || !copy(conn, 3, arena, &out->created_by))) {
+        return fail_memory(err);
+    }
+    return PARLEY_OK;
+}
+
+/* Look up out->id as `user` sees it. NOT_FOUND as the port says. */
+static enum parley_code find_conversation(struct shard_reader *reader, struct store_bytes user,
+                                          struct store_conversation *out, struct found *found,
+                                          struct pl_arena *arena, struct pl_error *err)
+{
+    bool is_there = false;
+    add_conversation(begin_sql(reader), out->id, user);
+    mdb_conn_start(reader->conn, &reader->sql);
+    if (mdb_conn_row(reader->conn)) {
+        is_there = true;
+        (void)take_conversation(reader->conn, out, found, arena, err);
+    }
+    if (finish(reader, err) == PARLEY_OK && !is_there) {
+        return fail_not_found(err);
+    }
+    return err->code;
+}
+
+/* ---- the log ---- */
+
+static char *put(char *to, struct store_bytes *bytes)
+{
+    memcpy(to, bytes->data, bytes->len);
+    bytes->data = to;
+    return to + bytes->len;
+}
+
+/* One event; its bytes lie together in one piece of the arena. */
+static enum parley_code take_event(const struct mdb_conn *conn, struct store_event *out,
+                                   struct pl_arena *arena, struct pl_error *err)
+{
+    *out = (struct store_event){
+        .seq = mdb_conn_i64(conn, 0),
+        .created_at_ms = mdb_conn_i64(conn, 1),
+        .ordinal = mdb_conn_i64(conn, 2),
+        .kind = (enum store_kind)mdb_conn_i64(conn, 3),
+        .role = (enum store_role)mdb_conn_i64(conn, 4),
+        .sender = mdb_conn_bytes(conn, 5),
+        .client_message_id = mdb_conn_bytes(conn, 6),
+        .content_type = mdb_conn_bytes(conn, 7),
+        .body = mdb_conn_bytes(conn, 8),
+    };
+    char *to = pl_arena_alloc(arena, out->sender.len + out->client_message_id.len +
+                                         out->content_type.len + out->body.len + 1);
+    if (to == NULL) {
+        return fail_memory(err);
+    }
+    to = put(to, &out->sender);
+    to = put(to, &out->client_message_id);
+    to = put(to, &out->content_type);
+    (void)put(to, &out->body);
+    return PARLEY_OK;
+}
+
+/* A log that is being read, in pages. */
+struct walk {
+    struct store_read *read;
+    int64_t number;
+    int64_t next_seq; /* of the next page */
+    size_t bytes;     /* of bodies so far */
+    bool is_over;
+};
+
+static void take_page(struct shard_reader *reader, struct walk *walk, size_t page)
+{
+    struct store_read *read = walk->read;
+    struct pl_error *err = &read->request.error;
+    size_t taken = 0;
+    while (!walk->is_over && mdb_conn_row(reader->conn)) {
+        size_t body = mdb_conn_bytes(reader->conn, 8).len;
+        if (read->event_count > 0 && walk->bytes + body > read->max_bytes) {
+            walk->is_over = true;
+            break;
+        }
+        struct store_event *rows = scratch(reader, read->event_count + 1, sizeof(*rows));
+        if (rows == NULL) {
+            fail_memory(err);
+            break;
+        }
+        struct store_event *event = &rows[read->event_count];
+        if (take_event(reader->conn, event, &read->request.arena, err) != PARLEY_OK) {
+            break;
+        }
+        walk->next_seq = event->seq + (read->backwards ? -1 : 1);
+        walk->bytes += body;
+        read->event_count++;
+        taken++;
+    }
+    (void)finish(reader, err);
+    walk->is_over = walk->is_over || taken < page;
+}
+
+/* Rows beyond what the answer may hold are sent in vain: ask for about as many as fit. */
+static size_t next_page(const struct walk *walk, size_t limit)
+{
+    const struct store_read *read = walk->read;
+    size_t left = limit - read->event_count;
+    size_t row = read->event_count == 0 ? PAGE_ROW_BYTES : walk->bytes / read->event_count + 1;
+    size_t page = (read->max_bytes - walk->bytes) / row;
+    page = page < PAGE_MIN ? PAGE_MIN : page;
+    return page < left ? page : left;
+}
+
+static void walk_log(struct shard_reader *reader, struct walk *walk)
+{
+    const struct store_read *read = walk->read;
+    size_t limit = read->limit < LIMIT_MAX ? read->limit : LIMIT_MAX;
+    while (!walk->is_over && read->event_count < limit && read->request.error.code == PARLEY_OK) {
+        size_t page = next_page(walk, limit);
+        struct mdb_sql *sql = begin_sql(reader);
+        mdb_sql_format(sql, "i",
+                       "SELECT seq, created_at_ms, ordinal, kind, role, sender, client_message_id,"
+                       " content_type, body FROM message WHERE conversation=?",
+                       walk->number);
+        if (read->backwards) {
+            mdb_sql_format(sql, "i", " AND seq<=? ORDER BY seq DESC", walk->next_seq);
+        } else {
+            mdb_sql_format(sql, "ii", " AND seq BETWEEN ? AND ? ORDER BY seq", walk->next_seq,
+                           read->head_seq);
+        }
+        mdb_sql_format(sql, "i", " LIMIT ?", (int64_t)page);
+        mdb_conn_start(reader->conn, sql);
+        take_page(reader, walk, page);
+    }
+}
+
+static void read_log(struct shard_reader *reader, struct store_read *read)
+{
+    struct store_conversation conversation = {.id = read->conversation_id};
+    struct pl_error *err = &read->request.error;
+    struct found found;
+    read->events = NULL;
+    read->event_count = 0;
+    if (find_conversation(reader, read->user, &conversation, &found, NULL, err) != PARLEY_OK) {
+        return;
+    }
+    read->head_seq = conversation.head_seq;
+    read->first_seq = found.first_seq;
+    struct walk walk = {.read = read, .number = found.number, .next_seq = read->from_seq};
+    if (read->backwards && (read->from_seq == 0 || read->from_seq > read->head_seq)) {
+        walk.next_seq = read->head_seq;
+    }
+    walk_log(reader, &walk);
+    if (err->code == PARLEY_OK) {
+        read->events = pl_arena_memdup(&read->request.arena, reader->rows,
+                                       read->event_count * sizeof(struct store_event));
+        if (read->events == NULL) {
+            fail_memory(err);
+        }
+    }
+    if (err->code != PARLEY_OK) {
+        read->event_count = 0;
+    }
+}
+
+/* ---- what is known of conversations ---- */
+
+static void get(struct shard_reader *reader, struct store_get *get)
+{
+    struct found found;
+    struct pl_error *err = &get->request.error;
+    struct pl_arena *arena = &get->request.arena;
+    struct store_conversation *out = &get->conversation;
+    *out = (struct store_conversation){.id = get->conversation_id};
+    if (find_conversation(reader, get->user, out, &found, arena, err) != PARLEY_OK) {
+        return;
+    }
+    out->id.data = pl_arena_strndup(arena, out->id.data, out->id.len);
+    if (out->id.data == NULL) {
+        fail_memory(err);
+    }
+}
+
+/* All of them in one text: a result for each, in order. */
+static void look_up(struct shard_reader *reader, struct shard_lookup_request *lookup)
+{
+    struct pl_error *err = &lookup->request.error;
+    struct mdb_sql *sql = begin_sql(reader);
+    struct found found;
+    for (size_t i = 0; i < lookup->count; i++) {
+        mdb_sql_add(sql, i == 0 ? "" : ";");
+        add_conversation(sql, lookup->conversations[i]->id, lookup->user);
+    }
+    mdb_conn_start(reader->conn, sql);
+    for (size_t i = 0; i < lookup->count && err->code == PARLEY_OK; i++) {
+        struct store_conversation *out = lookup->conversations[i];
+        out->role = STORE_ROLE_NONE;
+        if (mdb_conn_row(reader->conn)) {
+            (void)take_conversation(reader->conn, out, &found, &lookup->request.arena, err);
+        }
+        if (!mdb_conn_next(reader->conn)) {
+            break;
+        }
+    }
+    (void)finish(reader, err);
+}
+
+/* ---- lists ---- */
+
+static size_t page_limit(size_t limit)
+{
+    return limit < LIMIT_MAX ? limit : LIMIT_MAX;
+}
+
+static void list_conversations(struct shard_reader *reader, struct store_list_conversations *list)
+{
+    struct pl_error *err = &list->request.error;
+    struct pl_arena *arena = &list->request.arena;
+    size_t limit = page_limit(list->limit);
+    list->count = 0;
+    list->has_more = false;
+    mdb_sql_format(begin_sql(reader), "issi",
+                   "SELECT conversation FROM user_conversation WHERE bucket=? AND user=? AND"
+                   " conversation>? AND is_member=1 ORDER BY conversation LIMIT ?",
+                   (int64_t)shard_bucket(list->user.data, list->user.len), list->user, list->after,
+                   (int64_t)limit + 1);
+    mdb_conn_start(reader->conn, &reader->sql);
+    while (!list->has_more && mdb_conn_row(reader->conn)) {
+        if (list->count == limit) {
+            list->has_more = true;
+            break;
+        }
+        struct store_conversation *rows = scratch(reader, list->count + 1, sizeof(*rows));
+        if (rows == NULL || !copy(reader->conn, 0, arena, &rows[list->count].id)) {
+            fail_memory(err);
+            break;
+        }
+        rows[list->count] = (struct store_conversation){.id = rows[list->count].id};
+        list->count++;
+    }
+    if (finish(reader, err) != PARLEY_OK) {
+        return;
+    }
+    list->conversations =
+        pl_arena_memdup(arena, reader->rows, list->count * sizeof(struct store_conversation));
+    if (list->conversations == NULL) {
+        fail_memory(err);
+    }
+}
+
+static void take_members(struct shard_reader *reader, struct store_list_members *list)
+{
+    struct pl_error *err = &list->request.error;
+    size_t limit = page_limit(list->limit);
+    while (mdb_conn_row(reader->conn)) {
+        if (list->count == limit) {
+            list->has_more = true;
+            return;
+        }
+        struct store_member *rows = scratch(reader, list->count + 1, sizeof(*rows));
+        if (rows == NULL ||
+            !copy(reader->conn, 0, &list->request.arena, &rows[list->count].user_id)) {
+            fail_memory(err);
+            return;
+        }
+        rows[list->count].role = (enum store_role)mdb_conn_i64(reader->conn, 1);
+        list->count++;
+    }
+}
+
+static void list_members(struct shard_reader *reader, struct store_list_members *list)
+{
+    struct store_conversation conversation = {.id = list->conversation_id};
+    struct pl_error *err = &list->request.error;
+    struct found found;
+    list->count = 0;
+    list->has_more = false;
+    if (find_conversation(reader, list->user, &conversation, &found, NULL, err) != PARLEY_OK) {
+        return;
+    }
+    mdb_sql_format(begin_sql(reader), "isi",
+                   "SELECT user, role FROM member WHERE conversation=? AND user>? ORDER BY user"
+                   " LIMIT ?",
+                   found.number, list->after, (int64_t)page_limit(list->limit) + 1);
+    mdb_conn_start(reader->conn, &reader->sql);
+    take_members(reader, list);
+    if (finish(reader, err) != PARLEY_OK) {
+        return;
+    }
+    list->members = pl_arena_memdup(&list->request.arena, reader->rows,
+                                    list->count * sizeof(struct store_member));
+    if (list->members == NULL) {
+        fail_memory(err);
+    }
+}
+
+/* ---- a request ---- */
+
+static void answer(struct shard_reader *reader, struct store_request *request)
+{
+    switch ((int)request->op) {
+    case STORE_OP_READ:
+        read_log(reader, (struct store_read *)request);
+        return;
+    case STORE_OP_GET:
+        get(reader, (struct store_get *)request);
+        return;
+    case STORE_OP_LIST_CONVERSATIONS:
+        list_conversations(reader, (struct store_list_conversations *)request);
+        return;
+    case STORE_OP_LIST_MEMBERS:
+        list_members(reader, (struct store_list_members *)request);
+        return;
+    case SHARD_OP_LOOKUP:
+        look_up(reader, (struct shard_lookup_request *)request);
+        return;
+    default:
+        pl_fail(&request->error, PARLEY_UNIMPLEMENTED, "operation %d is no read", (int)request->op);
+        return;
+    }
+}
+
+void mdb_read(struct shard_reader *reader, struct store_request *request)
+{
+    struct pl_error *err = &request->error;
+    int64_t deadline_ns = mdb_deadline(reader->engine);
+    bool is_lost = true;
+    for (unsigned tries = 0; tries < TRIES_MAX && is_lost; tries++) {
+        if (tries > 0 && pl_clock_monotonic_ns() >= deadline_ns) {
+            break;
+        }
+        pl_error_clear(err);
+        reader->conn = mdb_pool_take(reader->place->pool, tries > 0, deadline_ns, err);
+        if (reader->conn == NULL) {
+            return;
+        }
+        answer(reader, request);
+        is_lost = mdb_conn_is_lost(reader->conn);
+        mdb_pool_put(reader->place->pool, reader->conn);
+        is_lost = is_lost && err->code != PARLEY_OK;
+    }
+    if (err->code == PARLEY_UNAVAILABLE && err->retry_after_ms == 0) {
+        mdb_pool_hint(reader->place->pool, err);
+    }
+}
+
+enum parley_code mdb_open_reader(struct shard_engine *base, unsigned lane,
+                                 struct shard_reader **reader, struct pl_error *err)
+{
+    struct mysql_engine *engine = (struct mysql_engine *)base;
+    struct shard_reader *made = pl_calloc(1, sizeof(*made));
+    if (made == NULL) {
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a reader");
+    }
+    made->engine = engine;
+    made->place = mdb_place_of_lane(engine, lane);
+    *reader = made;
+    return PARLEY_OK;
+}
+
+void mdb_close_reader(struct shard_reader *reader)
+{
+    mdb_sql_deinit(&reader->sql);
+    pl_free(reader->rows);
+    pl_free(reader);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_MYSQL_SCHEMA_H
+#define PARLEY_MYSQL_SCHEMA_H
+
+/* The schema of the database of one shard, and which shard it is. */
+
+#include "mysql/conn.h"
+#include "shard/migrate.h"
+
+/* The migrations built in; made from storage/migrations/mysql. */
+extern const struct shard_migration mysql_migrations[];
+extern const size_t mysql_migrations_count;
+
+struct mdb_schema_options {
+    unsigned shard;
+    unsigned shards;
+    bool may_apply;
+    bool is_dry_run;                                 /* only report what would be applied */
+    void (*report)(void *context, const char *line); /* may be NULL */
+    void *context;
+};
+
+/* Bring the database up to date under a lock of the server's, so that of several nodes one does it
+ * and the others wait; mark a new one as this shard. @thread start; blocks
+ * @return FAILED_PRECONDITION: as shard_migrate, or it is another shard, or one of another number
+ */
+PL_MUST_CHECK enum parley_code mdb_schema_prepare(struct mdb_conn *conn,
+                                                  const struct mdb_schema_options *options,
+                                                  struct pl_error *err);
+
+/* Only look: is it this shard, and is its schema the one that this build knows? @thread any */
+PL_MUST_CHECK enum parley_code mdb_schema_check(struct mdb_conn *conn, unsigned shard,
+                                                unsigned shards, struct pl_error *err);
+
+/* The epoch of the shard map. */
+PL_MUST_CHECK enum parley_code mdb_schema_epoch(struct mdb_conn *conn, int64_t *epoch,
+                                                struct pl_error *err);
+
+#endif /* PARLEY_MYSQL_SCHEMA_H */

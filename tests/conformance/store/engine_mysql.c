@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* MySQL under the suite: one server for the whole run, in which each test has databases of its own,
+ * one for each shard. Work is counted in what the server's own handlers did: rows read by a key,
+ * written, changed. */
+#include "engine.h"
+
+#include "store/mysql.h"
+#include "support/mariadb.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct place {
+    unsigned number;
+    unsigned shards;
+    char addresses[1024];
+};
+
+static struct mariadb server;
+
+static void stop_server(void)
+{
+    mariadb_stop(&server);
+}
+
+static int start_server(void)
+{
+    if (server.shards == 1) {
+        return 0;
+    }
+    if (mariadb_start(&server, 1) != 0) {
+        return -1;
+    }
+    return atexit(stop_server);
+}
+
+/* @param what  "CREATE" or "DROP" */
+static int for_each_database(const struct place *place, const char *what)
+{
+    char sql[128];
+    int failed = 0;
+    for (unsigned i = 0; i < place->shards; i++) {
+        (void)snprintf(sql, sizeof(sql), "%s DATABASE parley_%u_%u", what, place->number, i);
+        failed |= mariadb_run(&server, 0, sql);
+    }
+    return failed;
+}
+
+static void *make_place(const struct engine *engine)
+{
+    static unsigned number;
+    struct place *place = calloc(1, sizeof(*place));
+    if (place == NULL || start_server() != 0) {
+        free(place);
+        return NULL;
+    }
+    *place = (struct place){.number = number++, .shards = engine->shards};
+    size_t used = 0;
+    for (unsigned i = 0; i < place->shards; i++) {
+        used += (size_t)snprintf(place->addresses + used, sizeof(place->addresses) - used,
+                                 "%s127.0.0.1:%u/parley_%u_%u", i == 0 ? "" : ",", server.ports[0],
+                                 place->number, i);
+    }
+    if (for_each_database(place, "CREATE") != 0) {
+        free(place);
+        return NULL;
+    }
+    return place;
+}
+
+static struct store *open_store(const struct engine *engine, void *opaque,
+                                const struct engine_options *options)
+{
+    const struct place *place = opaque;
+    struct store *store = NULL;
+    struct pl_error error = PL_ERROR_INIT;
+    (void)engine;
+    const struct store_mysql_options mysql = {
+        .shards = place->addresses,
+        .credentials_file = server.credentials,
+        .queue_bytes_max = options->queue_bytes_max,
+        .busy_retry_ms = options->busy_retry_ms,
+        .batch_rows_max = options->batch_rows_max,
+        .auto_migrate = true,
+    };
+    if (store_mysql_open(&mysql, &store, &error) != PARLEY_OK) {
+        (void)fprintf(stderr, "cannot open the store: %s\n", error.text);
+    }
+    return store;
+}
+
+static void free_place(void *place)
+{
+    (void)for_each_database(place, "DROP");
+    free(place);
+}
+
+static uint64_t work(void *place)
+{
+    (void)place;
+    return (uint64_t)mariadb_sum(
+        &server, 0,
+        "SHOW GLOBAL STATUS WHERE Variable_name IN ('Handler_read_key', 'Handler_read_next',"
+        " 'Handler_read_prev', 'Handler_read_rnd', 'Handler_write', 'Handler_update',"
+        " 'Handler_delete')");
+}
+
+const struct engine_ops mysql_engine_ops = {make_place, open_store, free_place, work};

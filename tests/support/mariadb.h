@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_TEST_SUPPORT_MARIADB_H
+#define PARLEY_TEST_SUPPORT_MARIADB_H
+
+/* Real MariaDB servers, each a shard, started by deploy/local/cluster in a scratch folder; they end
+ * with this process, however it ends. @thread one */
+
+#include "support/tmp_dir.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define MARIADB_MAX 8
+
+struct mariadb {
+    struct tmp_dir dir;
+    pid_t cluster; /* private: the command that watches over the servers */
+    int input;     /* private: its standard input */
+    unsigned shards;
+    unsigned ports[MARIADB_MAX];
+    char *credentials; /* a file */
+};
+
+/* Start them. Returns 0, or -1: it has been printed why. */
+int mariadb_start(struct mariadb *servers, unsigned shards);
+/* Stop all and remove the folder. */
+void mariadb_stop(struct mariadb *servers);
+/* Start those again that have died, on their old ports and data. Returns 0 or -1. */
+int mariadb_start_again(struct mariadb *servers);
+/* The process of a shard; to be killed or frozen. */
+pid_t mariadb_pid(const struct mariadb *servers, unsigned shard);
+
+/* "host:port/database" of all, separated by commas. @return owned (free) */
+char *mariadb_addresses(const struct mariadb *servers);
+
+/* Run one statement on a shard, in the database "parley". Returns 0, or -1: printed why. */
+int mariadb_run(const struct mariadb *servers, unsigned shard, const char *sql);
+/* The sum of the last column of its rows; -1: it failed, printed why. */
+int64_t mariadb_sum(const struct mariadb *servers, unsigned shard, const char *sql);
+
+#endif /* PARLEY_TEST_SUPPORT_MARIADB_H */
