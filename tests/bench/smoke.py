@@ -16,7 +16,7 @@ from parleyd import Parleyd  # noqa: E402
 RUNS = [
     ("send", "sends_per_s"),
     ("send --unary --connections 3 --conversations 7", "sends_per_s"),
-    ("send --rate 500 --threads 2", "sends_per_s"),
+    ("send --rate 500 --threads 2 --scattered-ids", "sends_per_s"),
     ("fanout --subscribers 20", "deliveries_per_s"),
     ("fanout --subscribers 20 --rate 50 --threads 2", "deliveries_per_s"),
     ("idle --connections 20 --pid {pid}", "bytes_per_connection"),

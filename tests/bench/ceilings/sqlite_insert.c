@@ -2,10 +2,12 @@
 /* What SQLite itself can do: durable inserts of messages, so many rows a transaction, into the
  * schema of a shard, and nothing else: no queue, no threads, no look-ups, no answers.
  *
- * usage: sqlite_insert [--rows N] [--body BYTES] [--seconds N] [--dir DIR]
+ * usage: sqlite_insert [--rows N] [--body BYTES] [--conversations N] [--scattered-ids]
+ *        [--seconds N] [--dir DIR]
  *
  * Prints one line of JSON; stands alone beside SQLite. */
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +17,8 @@
 
 #include <sqlite3.h>
 
-#define CONVERSATIONS 100
-#define BODY_MAX      65536
-#define ID_BYTES      22
+#define BODY_MAX 65536
+#define ID_BYTES 16
 
 /* As storage/migrations/sqlite and storage/sqlite/db.c have it. */
 static const char schema[] =
@@ -36,6 +37,8 @@ static const char insert[] =
 struct options {
     long rows;
     long body_bytes;
+    long conversations;
+    bool are_ids_scattered;
     double seconds;
     const char *dir;
 };
@@ -47,7 +50,6 @@ struct run {
     sqlite3_stmt *insert;
     char *body;
     int64_t row;
-    uint64_t random;
 };
 
 static double now(void)
@@ -71,26 +73,25 @@ static void step(struct run *run, sqlite3_stmt *statement)
     (void)sqlite3_reset(statement);
 }
 
-/* Ids as clients make them: 22 random letters, so that the index is hit all over. */
-static void make_id(struct run *run, char *out)
+/* Ids in the order in which they are made, as the SDK's nearly are, or scattered, as those of other
+ * clients may be: then the index is hit all over. */
+static void make_id(const struct run *run, const struct options *options, char *out)
 {
-    static const char letters[] =
-        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
-    for (int i = 0; i < ID_BYTES; i++) {
-        run->random ^= run->random << 13;
-        run->random ^= run->random >> 7;
-        run->random ^= run->random << 17;
-        out[i] = letters[run->random & 63U];
+    uint64_t number = (uint64_t)run->row;
+    number = options->are_ids_scattered ? number * 0x9E3779B97F4A7C15U : number;
+    for (int i = ID_BYTES; i > 0; i--) {
+        out[i - 1] = "0123456789abcdef"[number & 15U];
+        number >>= 4;
     }
 }
 
 static void insert_row(struct run *run, const struct options *options)
 {
     char id[ID_BYTES];
-    int64_t conversation = run->row % CONVERSATIONS;
-    make_id(run, id);
+    int64_t conversation = run->row % options->conversations;
+    make_id(run, options, id);
     (void)sqlite3_bind_int64(run->insert, 1, (conversation * 41) << 40);
-    (void)sqlite3_bind_int64(run->insert, 2, run->row / CONVERSATIONS + 1);
+    (void)sqlite3_bind_int64(run->insert, 2, run->row / options->conversations + 1);
     (void)sqlite3_bind_int64(run->insert, 3, 1700000000000 + run->row);
     (void)sqlite3_bind_text(run->insert, 4, "alice", 5, SQLITE_STATIC);
     (void)sqlite3_bind_text(run->insert, 5, id, ID_BYTES, SQLITE_STATIC);
@@ -134,7 +135,7 @@ static void close_database(struct run *run, const char *path)
 static void measure(const struct options *options)
 {
     char path[4096];
-    struct run run = {.random = 0x9E3779B97F4A7C15U};
+    struct run run = {.row = 0};
     int64_t commits = 0;
     (void)snprintf(path, sizeof(path), "%s/sqlite_insert-%ld.db", options->dir, (long)getpid());
     run.body = calloc(1, (size_t)options->body_bytes + 1);
@@ -165,10 +166,12 @@ int main(int argc, char **argv)
 {
     static const struct option names[] = {{"rows", required_argument, NULL, 'r'},
                                           {"body", required_argument, NULL, 'b'},
+                                          {"conversations", required_argument, NULL, 'c'},
+                                          {"scattered-ids", no_argument, NULL, 'i'},
                                           {"seconds", required_argument, NULL, 's'},
                                           {"dir", required_argument, NULL, 'd'},
                                           {NULL, 0, NULL, 0}};
-    struct options options = {64, 128, 3.0, "/tmp"};
+    struct options options = {64, 128, 8, false, 3.0, "/tmp"};
     int option = 0;
     while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
         switch (option) {
@@ -177,6 +180,12 @@ int main(int argc, char **argv)
             break;
         case 'b':
             options.body_bytes = strtol(optarg, NULL, 10);
+            break;
+        case 'c':
+            options.conversations = strtol(optarg, NULL, 10);
+            break;
+        case 'i':
+            options.are_ids_scattered = true;
             break;
         case 's':
             options.seconds = strtod(optarg, NULL);
@@ -188,8 +197,9 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    if (options.rows < 1 || options.body_bytes < 0 || options.body_bytes > BODY_MAX) {
-        (void)fprintf(stderr, "at least 1 row, at most %d bytes\n", BODY_MAX);
+    if (options.rows < 1 || options.conversations < 1 || options.body_bytes < 0 ||
+        options.body_bytes > BODY_MAX) {
+        (void)fprintf(stderr, "at least 1 row and conversation, at most %d bytes\n", BODY_MAX);
         return 2;
     }
     measure(&options);

@@ -46,6 +46,8 @@ static const struct option_row rows[] = {
      "conversations sent to, in turn"},
     {"unary", COMMAND_SEND, KIND_FLAG, AT(is_unary), NULL,
      "a Send call for each message instead of one SendStream a connection"},
+    {"scattered-ids", COMMAND_SEND, KIND_FLAG, AT(are_ids_scattered), NULL,
+     "message ids in no order, as UUIDs, instead of in the order of sending"},
     {"subscribers", COMMAND_FANOUT, KIND_NUMBER, AT(subscribers), "100",
      "Subscribe calls, spread over the connections"},
     {"messages", COMMAND_HISTORY, KIND_NUMBER, AT(messages), "10000",

@@ -33,6 +33,7 @@ struct options {
     double page;
     double pid;
     bool is_unary;
+    bool are_ids_scattered;
     bool is_watch;
     bool is_json;
 };

@@ -69,6 +69,7 @@ static int prepare(struct worker *worker)
             .outstanding_max =
                 run->options->rate > 0 ? RATE_OUTSTANDING_MAX : (size_t)run->options->outstanding,
             .is_unary = run->options->is_unary,
+            .are_ids_scattered = run->options->are_ids_scattered,
             .id_prefix = link->index,
             .on_acked = on_acked,
         };

@@ -13,6 +13,8 @@
 #define SEND_PATH        "/parley.v1.ChatService/Send"
 #define SEND_STREAM_PATH "/parley.v1.ChatService/SendStream"
 #define NUMBER_BITS      40
+#define SCATTER          UINT64_C(0x9E3779B97F4A7C15) /* odd: no two numbers meet */
+#define GATHER           UINT64_C(0xF1DE83E19937733D) /* its inverse */
 
 struct slot {
     struct call call; /* unary */
@@ -40,6 +42,19 @@ static size_t conversation_of(const struct sender *sender, size_t template)
 {
     return (sender->options.first + template * sender->options.step) %
            sender->options.conversation_count;
+}
+
+/* A running number is an id as it is, or scattered over all of them; and back. */
+static uint64_t id_of(const struct sender *sender, uint64_t number)
+{
+    uint64_t id = sender->options.id_prefix << NUMBER_BITS | number;
+    return sender->options.are_ids_scattered ? id * SCATTER : id;
+}
+
+static uint64_t number_of(const struct sender *sender, uint64_t id)
+{
+    uint64_t number = sender->options.are_ids_scattered ? id * GATHER : id;
+    return number & ((UINT64_C(1) << NUMBER_BITS) - 1);
 }
 
 /* ---- answers ---- */
@@ -88,7 +103,7 @@ static void on_stream_message(struct call *call, const uint8_t *data, size_t len
                    has_text ? (const char *)text.data : "");
         return;
     }
-    number &= (UINT64_C(1) << NUMBER_BITS) - 1;
+    number = number_of(sender, number);
     struct slot *slot = &sender->slots[number & sender->slot_mask];
     if (!slot->is_waiting || slot->number != number) {
         fleet_fail(worker, "an answer to a message that waits for none: %llu",
@@ -158,8 +173,8 @@ void sender_push(struct sender *sender, int64_t intended_ns)
     if (worker->is_done) {
         return;
     }
-    struct pl_buf *frame = template_make(
-        &sender->templates[turn], sender->options.id_prefix << NUMBER_BITS | number, intended_ns);
+    struct pl_buf *frame =
+        template_make(&sender->templates[turn], id_of(sender, number), intended_ns);
     if (frame == NULL) {
         fleet_fail(worker, "no memory for a message");
         return;

@@ -30,6 +30,7 @@ struct sender_options {
     size_t body_len;
     size_t outstanding_max;
     bool is_unary;
+    bool are_ids_scattered;
     uint64_t id_prefix; /* unique for each sender: the upper 24 bits of its ids */
     void (*on_acked)(struct sender *sender, int64_t intended_ns, int64_t now_ns);
     void *owner;
