@@ -5,12 +5,15 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 TESTS = os.environ.get("PARLEY_INTEROP_BIN", "")
+BUILD = os.environ.get("PARLEY_INTEROP_BUILD", "")
 
 
 def need(tool, why):
@@ -21,6 +24,30 @@ def need(tool, why):
     return path
 
 
+def leave_out(tool, what):
+    """End without a verdict (ctest says Skipped): the machine has not the toolchain of a suite that
+    is not for every machine."""
+    print(f"left out: {what}: {tool} is not on this machine")
+    sys.exit(77)
+
+
+def go_install(*packages):
+    """Programs of Go modules, built once. @return the folder that they are in"""
+    go = shutil.which("go")
+    if go is None:
+        leave_out("go", ", ".join(packages))
+    folder = os.path.join(BUILD, "go")
+    stamp = os.path.join(folder, "-".join(p.replace("/", "_") for p in packages) + ".done")
+    if not os.path.exists(stamp):
+        ok, said = run([go, "install", *packages], timeout_s=900,
+                       env={**os.environ, "GOBIN": folder, "GOFLAGS": "-buildvcs=false"})
+        if not ok:
+            sys.exit("go install fails:\n" + said)
+        with open(stamp, "w", encoding="ascii"):
+            pass
+    return folder
+
+
 def scratch():
     """A folder that is gone when the suite is over."""
     folder = tempfile.mkdtemp(prefix="parley-interop-")
@@ -28,12 +55,20 @@ def scratch():
     return folder
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Program:
     """A server, from its start to the end of a with block. It says where it listens by a line that
-    `pattern` finds a port in."""
+    `pattern` finds a port in, or is told its port in the command and is silent: then `port`."""
 
-    def __init__(self, command, pattern=r"listening on \S*?:(\d+)$", timeout_s=60, **options):
+    def __init__(self, command, pattern=r"listening on \S*?:(\d+)$", port=None, timeout_s=60,
+                 **options):
         self.command = command
+        self.told_port = port
         self.pattern = re.compile(pattern)
         self.timeout_s = timeout_s
         self.options = options
@@ -50,13 +85,26 @@ class Program:
                 self.found.set()
         self.found.set()
 
+    def _wait_for_port(self):
+        deadline = time.monotonic() + self.timeout_s
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.told_port), 1).close()
+                self.port = self.told_port
+                return
+            time.sleep(0.02)  # between two tries
+        self.process.kill()
+        raise AssertionError(f"{self.command} does not listen:\n" + "".join(self.lines))
+
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, text=True,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                         **self.options)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        if not self.found.wait(self.timeout_s) or self.port is None:
+        if self.told_port is not None:
+            self._wait_for_port()
+        elif not self.found.wait(self.timeout_s) or self.port is None:
             self.process.kill()
             raise AssertionError(f"{self.command[0]} does not listen:\n" + "".join(self.lines))
         return self
@@ -96,6 +144,11 @@ def run(command, timeout_s=120, **options):
     return done.returncode == 0, done.stdout
 
 
+def our_client(port, *options):
+    """interop_client plays all its cases, or --test_case. @return (did all pass, what it said)"""
+    return run([os.path.join(TESTS, "interop_client"), f"--server_port={port}", *options])
+
+
 def certificates(folder):
     """A CA, a certificate for localhost and 127.0.0.1, and one for a client. @return their paths"""
     def openssl(*arguments):
@@ -119,11 +172,12 @@ def certificates(folder):
 class Suite:
     """Counts cases and says in the end how many passed, in the words of RESULTS.md."""
 
-    def __init__(self, name, version):
+    def __init__(self, name, version, after=None):
         self.name = name
         self.version = version
         self.passed = []
         self.failed = []
+        self.has_failed = after is not None and after.is_bad()
 
     def case(self, name, ok, said=""):
         (self.passed if ok else self.failed).append(name)
@@ -131,7 +185,21 @@ class Suite:
         if not ok:
             print(said, flush=True)
 
-    def end(self):
+    def cases(self, prefix, ok, said):
+        """What interop_client says of many cases."""
+        for line in said.splitlines():
+            if line.startswith("ok "):
+                self.case(prefix + line[3:], True)
+        if not ok:
+            self.case(prefix.strip(), False, said)
+
+    def is_bad(self):
+        return self.has_failed or bool(self.failed) or not self.passed
+
+    def print(self):
         count = len(self.passed) + len(self.failed)
-        print(f"| {self.name} | {self.version} | {count} | {len(self.passed)} |")
-        sys.exit(1 if self.failed or count == 0 else 0)
+        print(f"| {self.name} | {self.version} | {count} | {len(self.passed)} |", flush=True)
+
+    def end(self):
+        self.print()
+        sys.exit(1 if self.is_bad() else 0)

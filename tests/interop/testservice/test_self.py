@@ -8,7 +8,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import peer  # noqa: E402
 
 certs = peer.certificates(peer.scratch())
-client = os.path.join(peer.TESTS, "interop_client")
 server_tls = ["--use_tls=true", f"--tls_cert_file={certs['server.pem']}",
               f"--tls_key_file={certs['server.key']}"]
 client_tls = ["--use_tls=true", f"--ca_file={certs['ca.pem']}"]
@@ -16,10 +15,5 @@ client_tls = ["--use_tls=true", f"--ca_file={certs['ca.pem']}"]
 suite = peer.Suite("ours with ours", "this tree")
 for name, server_options, client_options in (("clear", [], []), ("TLS", server_tls, client_tls)):
     with peer.our_server(*server_options) as server:
-        ok, said = peer.run([client, f"--server_port={server.port}", *client_options])
-        for line in said.splitlines():
-            if line.startswith("ok "):
-                suite.case(f"{name} {line[3:]}", True)
-        if not ok:
-            suite.case(name, False, said)
+        suite.cases(name + " ", *peer.our_client(server.port, *client_options))
 suite.end()
