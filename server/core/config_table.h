@@ -70,6 +70,9 @@ X(connection_idle_ms, DURATION, "connection.idle_ms", "15m", CONFIG_SECOND, 720 
 X(connection_age_ms, DURATION, "connection.age_ms", "0", 0, 720 * CONFIG_HOUR, "", 0,              \
   "Every connection is closed politely after so long, so that load spreads to new nodes; "         \
   "0: never.")                                                                                     \
+X(store_engine, ENUM, "store.engine", "sqlite", 0, 0, "sqlite|mysql", 0,                          \
+  "Where conversations are kept: embedded in the data folder, for one node; or in MySQL or "      \
+  "MariaDB, for any number of nodes.")                                                            \
 X(store_shards, INT, "store.shards", "0", 0, 64, "files", 0,                                       \
   "Files of the embedded store, fixed when the folder is made; 0: what the folder has, or 1.")     \
 X(store_readers, INT, "store.readers", "2", 1, 64, "threads", 0,                                   \
@@ -84,6 +87,38 @@ X(store_retry_ms, DURATION, "store.retry_ms", "100", 1, CONFIG_HOUR, "", 0,     
   "When a client should come back that found the queue of a shard full.")                          \
 X(store_auto_migrate, BOOL, "store.auto_migrate", "true", 0, 0, "", 0,                             \
   "Apply missing migrations at start; false: refuse to start until `parleyd migrate` ran.")        \
+X(mysql_shards, STRING, "mysql.shards", "", 0, 0, "", 0,                                           \
+  "The databases, as host:port/database with commas between; their order and number are fixed "   \
+  "when they are first used.")                                                                    \
+X(mysql_credentials, STRING, "mysql.credentials", "", 0, 0, "", 0,                                 \
+  "File with the lines \"user = NAME\" and \"password = TEXT\"; read for each new connection, so " \
+  "that it can be replaced while the server runs.")                                               \
+X(mysql_user, STRING, "mysql.user", "", 0, 0, "", 0,                                               \
+  "Account of the databases, if no file is given.")                                               \
+X(mysql_password, STRING, "mysql.password", "", 0, 0, "", CONFIG_SECRET,                           \
+  "Its password.")                                                                                \
+X(mysql_tls, ENUM, "mysql.tls", "off", 0, 0, "off|required|verified", 0,                           \
+  "Encrypt connections to the databases; verified: and check that their certificate is valid "    \
+  "and names the host.")                                                                          \
+X(mysql_tls_ca, STRING, "mysql.tls_ca", "", 0, 0, "", 0,                                           \
+  "PEM file with the authorities of these certificates; empty: those of the system.")             \
+X(mysql_writers, INT, "mysql.writers", "1", 1, 16, "threads", 0,                                   \
+  "Threads that write to each shard, each with transactions of its own.")                         \
+X(mysql_connections_min, INT, "mysql.connections_min", "1", 1, 1000, "connections", 0,             \
+  "Connections to each shard that are kept open.")                                                \
+X(mysql_connections_max, INT, "mysql.connections_max", "0", 0, 1000, "connections", 0,             \
+  "Connections to each shard at most; 0: one for each thread that reads or writes.")              \
+X(mysql_idle_ms, DURATION, "mysql.idle_ms", "5m", CONFIG_SECOND, 24 * CONFIG_HOUR, "", 0,          \
+  "A connection beyond the minimum is closed after so long without use.")                         \
+X(mysql_lifetime_ms, DURATION, "mysql.lifetime_ms", "1h", CONFIG_SECOND, 24 * CONFIG_HOUR, "", 0,  \
+  "A connection is replaced after so long.")                                                      \
+X(mysql_wait_ms, DURATION, "mysql.wait_ms", "1s", 1, CONFIG_HOUR, "", 0,                           \
+  "How long a request waits for a free connection before it is answered UNAVAILABLE.")            \
+X(mysql_connect_ms, DURATION, "mysql.connect_ms", "2s", CONFIG_SECOND, CONFIG_HOUR, "", 0,         \
+  "How long making a connection may take; in whole seconds.")                                     \
+X(mysql_deadline_ms, DURATION, "mysql.deadline_ms", "5s", 100, CONFIG_HOUR, "", 0,                 \
+  "How long a transaction or a read may take; after that it is killed on the server, and what "   \
+  "waits for it is answered UNAVAILABLE.")                                                        \
 X(drain_grace_ms, DURATION, "drain.grace_ms", "10s", 0, CONFIG_HOUR, "", CONFIG_RELOAD,            \
   "How long calls may go on after SIGTERM before they end with UNAVAILABLE.")
 /* clang-format on */

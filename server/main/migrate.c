@@ -1,23 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parleyd migrate: bring the schema of a data folder to what this build knows. */
+/* parleyd migrate: bring the schema of the store to what this build knows. */
 #include "main/command.h"
 #include "main/store.h"
 
 #include <stdio.h>
-
-struct store_sqlite_options store_options(const struct config *config)
-{
-    return (struct store_sqlite_options){
-        .data_dir = config->data,
-        .shards = (unsigned)config->store_shards,
-        .readers = (unsigned)config->store_readers,
-        .batch_rows_max = (size_t)config->store_batch_rows,
-        .batch_bytes_max = (size_t)config->store_batch_bytes,
-        .queue_bytes_max = (size_t)config->store_queue_bytes,
-        .busy_retry_ms = (unsigned)config->store_retry_ms,
-        .auto_migrate = config->store_auto_migrate,
-    };
-}
 
 static void report(void *context, const char *line)
 {
@@ -27,14 +13,19 @@ static void report(void *context, const char *line)
 
 static int run(const struct command *command, int argc, char **argv)
 {
+    bool is_dry_run = false;
+    const struct config_extra extras[] = {
+        {.name = "dry-run",
+         .sentence = "Say what would be applied, and change nothing (MySQL).",
+         .is_given = &is_dry_run},
+    };
     struct config *config = NULL;
     struct pl_error err = PL_ERROR_INIT;
     int exit_code = EXIT_OK;
-    if (!command_read(command, argc, argv, NULL, 0, &config, &exit_code)) {
+    if (!command_read(command, argc, argv, extras, PL_COUNT(extras), &config, &exit_code)) {
         return exit_code;
     }
-    struct store_sqlite_options options = store_options(config);
-    if (store_sqlite_migrate(&options, report, NULL, &err) != PARLEY_OK) {
+    if (main_store_migrate(config, is_dry_run, report, NULL, &err) != PARLEY_OK) {
         exit_code = command_fail(command, EXIT_FAILED, err.text);
     }
     config_free(config);
@@ -43,8 +34,10 @@ static int run(const struct command *command, int argc, char **argv)
 
 const struct command migrate_command = {
     .name = "migrate",
-    .usage = "[--data DIR] [SETTING...]",
-    .description = "Apply the migrations that the store of a data folder misses; safe to run "
-                   "again. The server must\nnot run on it meanwhile.\n",
+    .usage = "[--data DIR] [--dry-run] [SETTING...]",
+    .description =
+        "Apply the migrations that the store misses: that of a data folder, on which no "
+        "server may run\nmeanwhile, or all shards of MySQL, which may be in use. Safe to "
+        "run again, and from two nodes at once.\n",
     .run = run,
 };

@@ -36,8 +36,7 @@ struct node {
 
 static enum parley_code open_store(struct node *node, struct pl_error *err)
 {
-    struct store_sqlite_options options = store_options(node->config);
-    enum parley_code code = store_sqlite_open(&options, &node->store, err);
+    enum parley_code code = main_store_open(node->config, &node->store, err);
     return code == PARLEY_OK ? code : pl_error_wrap(err, "store: ");
 }
 

@@ -19,6 +19,7 @@ static const char make_records[] =
 struct target {
     struct mdb_conn *conn;
     const struct mdb_schema_options *options;
+    bool has_reported;
 };
 
 static struct store_bytes text_bytes(const char *text)
@@ -132,7 +133,9 @@ static enum parley_code apply(void *context, const struct shard_migration *migra
 
 static void report(void *context, const char *line)
 {
-    const struct mdb_schema_options *options = ((const struct target *)context)->options;
+    struct target *target = context;
+    const struct mdb_schema_options *options = target->options;
+    target->has_reported = true;
     char text[160];
     if (options->report != NULL) {
         (void)pl_text_format(text, sizeof(text), "shard %u: %s", options->shard, line);
@@ -170,6 +173,9 @@ static enum parley_code prepare_locked(struct target *target, struct pl_error *e
     };
     enum parley_code code =
         shard_migrate(&migrator, mysql_migrations, mysql_migrations_count, options->may_apply, err);
+    if (code == PARLEY_OK && options->is_dry_run && !target->has_reported) {
+        report(target, "schema is up to date");
+    }
     if (code != PARLEY_OK || options->is_dry_run) {
         return code;
     }
@@ -195,7 +201,7 @@ enum parley_code mdb_schema_prepare(struct mdb_conn *conn, const struct mdb_sche
 {
     char text[128];
     int64_t is_locked = 0;
-    struct target target = {conn, options};
+    struct target target = {.conn = conn, .options = options};
     (void)pl_text_format(text, sizeof(text),
                          "SELECT GET_LOCK(CONCAT('parley migrate ', LEFT(DATABASE(), 40)), %d)",
                          LOCK_WAIT_S);
@@ -212,7 +218,7 @@ enum parley_code mdb_schema_check(struct mdb_conn *conn, unsigned shard, unsigne
                                   struct pl_error *err)
 {
     const struct mdb_schema_options options = {.shard = shard, .shards = shards};
-    struct target target = {conn, &options};
+    struct target target = {.conn = conn, .options = &options};
     return prepare_locked(&target, err);
 }
 
