@@ -15,6 +15,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#define LATENCY_EVERY 16
+
 struct fanout_run {
     const struct options *options;
     struct conversation conversation;
@@ -49,10 +51,15 @@ static void on_live(struct subscriber *subscriber)
 
 static void on_event(struct subscriber *subscriber, int64_t seq, int64_t stamp)
 {
-    (void)seq;
     struct worker *worker = subscriber->call.link->worker;
-    if (stamp > 0) {
+    if (stamp <= 0) {
+        return;
+    }
+    /* Flat out, reading the clock for each delivery would be a tenth of our work. */
+    if (worker->fleet->options->rate > 0 || seq % LATENCY_EVERY == 0) {
         fleet_count(worker, stamp, pl_clock_monotonic_ns());
+    } else if (worker->is_measured) {
+        worker->counted++;
     }
 }
 

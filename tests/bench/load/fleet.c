@@ -205,6 +205,7 @@ static void on_timer(struct pl_loop *loop, struct pl_timer *timer)
     if (!worker->is_started) {
         return;
     }
+    worker->is_measured = fleet_is_measured(fleet, now_ns);
     if (now_ns < fleet->until_ns) {
         if (fleet->load->tick != NULL) {
             fleet->load->tick(worker, now_ns);

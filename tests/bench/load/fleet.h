@@ -53,6 +53,7 @@ struct worker {
     struct pl_timer timer;
     bool is_ready;
     bool is_started;
+    bool is_measured; /* as of the last tick */
     bool is_stopped;
     bool is_done;
     pthread_t thread;
