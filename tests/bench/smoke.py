@@ -19,7 +19,7 @@ RUNS = [
     ("send --rate 500 --threads 2 --scattered-ids", "sends_per_s"),
     ("fanout --subscribers 20", "deliveries_per_s"),
     ("fanout --subscribers 20 --rate 50 --threads 2", "deliveries_per_s"),
-    ("idle --connections 20 --pid {pid}", "bytes_per_connection"),
+    ("idle --connections 20 --pid {pid}", "rss_after"),
     ("idle --connections 20 --watch", "held"),
     ("history --messages 2000 --page 100 --outstanding 2", "events_per_s"),
     ("unary", "calls_per_s"),
