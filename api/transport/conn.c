@@ -45,7 +45,7 @@ void pl_conn_set_state(struct pl_conn *conn, enum conn_state state)
 
 void pl_conn_watch(struct pl_conn *conn)
 {
-    int events = PL_READABLE;
+    int events = pl_conn_is_held_back(conn) ? 0 : PL_READABLE;
     if (conn->rest != NULL || conn->is_tls_full) {
         events |= PL_WRITABLE;
     }

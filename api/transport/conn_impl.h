@@ -99,6 +99,8 @@ void pl_conn_greeted(struct pl_conn *conn);
 void pl_conn_watch(struct pl_conn *conn);
 
 /* conn_io.c */
+/* Nothing is read from a peer that does not take what is queued for it: it would ask for more. */
+bool pl_conn_is_held_back(const struct pl_conn *conn);
 void pl_conn_read(struct pl_conn *conn);
 void pl_conn_flush(struct pl_conn *conn);
 /* @return false: the socket is still full, or the connection fails. */

@@ -5,7 +5,7 @@
  * Out: the session fills the loop's gather, one system call sends it, until there is no more or the
  * socket is full. What a full socket did not take is copied into `rest`, at most one gather, and
  * until that is out nothing is gathered: the bytes wait in the streams' own queues, where their
- * owners' budgets count them. @thread loop */
+ * owners' budgets count them. Nor is anything read, once they are too many. @thread loop */
 
 #include "transport/conn_impl.h"
 #include "transport/metrics.h"
@@ -70,9 +70,19 @@ static bool take_input(struct pl_conn *conn, const uint8_t *data, size_t len)
     return conn->state != CONN_CLOSING;
 }
 
+bool pl_conn_is_held_back(const struct pl_conn *conn)
+{
+    return conn->is_server && conn->rest != NULL && pl_session_is_full(conn->session);
+}
+
 void pl_conn_read(struct pl_conn *conn)
 {
     struct pl_error err = PL_ERROR_INIT;
+    if (pl_conn_is_held_back(conn)) {
+        /* wants_read stays as it was: TLS may hold input that no poll will tell of. */
+        pl_conn_watch(conn);
+        return;
+    }
     conn->wants_read = false;
     conn->is_input_short = false;
     for (int round = 0; round < READ_ROUNDS_MAX; round++) {

@@ -17,6 +17,10 @@
 #define DEFAULT_USER_AGENT        "grpc-c-parley/0.1"
 /* Frames that nghttp2 has queued besides DATA: a peer that makes us answer and does not read. */
 #define OUTBOUND_FRAMES_MAX 5000
+/* Queued bytes of all streams together, as multiples of one stream's high-water mark. A frame that
+ * is shared by many streams counts for each of them. */
+#define FULL_FACTOR     64
+#define OVERFULL_FACTOR 4 /* times that: writers do not listen, or are too many */
 
 static const char NOT_HTTP2[] = "HTTP/1.1 400 Bad Request\r\n"
                                 "Content-Type: text/plain\r\n"
@@ -282,6 +286,39 @@ size_t pl_session_stream_count(const struct pl_session *session)
 size_t pl_session_queued_bytes(const struct pl_session *session)
 {
     return session->queued_bytes;
+}
+
+static size_t full_mark(const struct pl_session *session)
+{
+    return (size_t)session->limits.write_high_water * FULL_FACTOR;
+}
+
+bool pl_session_is_full(const struct pl_session *session)
+{
+    return session->is_full;
+}
+
+void pl_session_count_queued(struct pl_session *session, size_t bytes)
+{
+    session->queued_bytes += bytes;
+    session->is_full |= session->queued_bytes >= full_mark(session);
+}
+
+void pl_session_count_unqueued(struct pl_session *session, size_t bytes)
+{
+    session->queued_bytes -= bytes;
+    if (!session->is_full || session->queued_bytes >= full_mark(session) / 2) {
+        return;
+    }
+    session->is_full = false;
+    PL_LIST_FOREACH (node, &session->streams) {
+        pl_stream_check_writable(PL_LIST_ENTRY(node, struct pl_stream, node));
+    }
+}
+
+bool pl_session_is_overfull(const struct pl_session *session)
+{
+    return session->is_server && session->queued_bytes >= OVERFULL_FACTOR * full_mark(session);
 }
 
 void pl_session_announce_shutdown(struct pl_session *session)

@@ -38,7 +38,8 @@ struct pl_session_limits {
     uint32_t header_bytes_max;  /* header list, name + value + 32 each; 0: 16 KiB */
     uint32_t message_bytes_max; /* one received message; 0: 4 MiB */
     uint32_t write_high_water;  /* queued bytes per stream at which a writer is told to stop; 0: 256
-                                   KiB */
+                                   KiB. 64 times as many on all streams together stop all writers,
+                                   and a call that still writes at four times that is reset */
 };
 
 /* All events of a session. Members that a role does not have are ignored. */
@@ -105,6 +106,8 @@ const char *pl_session_error(const struct pl_session *session);
 size_t pl_session_stream_count(const struct pl_session *session);
 /* Bytes queued on all streams, not gathered. */
 size_t pl_session_queued_bytes(const struct pl_session *session);
+/* So many that no stream should write, and no more should be asked for. */
+bool pl_session_is_full(const struct pl_session *session);
 
 /* Server, graceful end in two steps (K3): announce, then after a round trip or a while refuse new
  * streams. Client: pl_session_goaway before closing. */

@@ -72,6 +72,7 @@ struct pl_session {
     bool is_gather_full; /* send_data found no room */
     bool is_flooded;     /* GOAWAY(ENHANCE_YOUR_CALM) is queued; input is refused */
     bool is_goaway_received;
+    bool is_full;  /* writers on all streams are told to stop */
     bool was_used; /* since the last pl_session_rest */
 };
 
@@ -170,6 +171,12 @@ static inline nghttp2_session *pl_session_h2(struct pl_session *session)
 }
 
 /* session.c */
+void pl_session_count_queued(struct pl_session *session, size_t bytes);
+void pl_session_count_unqueued(struct pl_session *session, size_t bytes);
+/* Full, and written to all the same: who writes now is reset. */
+bool pl_session_is_overfull(const struct pl_session *session);
+/* A stream's writer may go on, if it was told to stop and there is room again. */
+void pl_stream_check_writable(struct pl_stream *stream);
 void pl_session_touch(struct pl_session *session); /* there is output */
 bool pl_session_glitch(struct pl_session *session,
                        uint32_t cost);                /* false: the flood limit is hit */

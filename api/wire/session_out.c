@@ -54,12 +54,9 @@ static int send_data(nghttp2_session *h2, nghttp2_frame *frame, const uint8_t *h
         pl_queue_move(&stream->queue, session->gather, length) != 0) {
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
-    session->queued_bytes -= length;
     session->flood.data_frames++;
-    if (stream->is_above_high_water && stream->queue.bytes < session->limits.write_high_water / 2) {
-        stream->is_above_high_water = false;
-        pl_stream_add_work(stream, PL_WORK_WRITABLE);
-    }
+    pl_session_count_unqueued(session, length);
+    pl_stream_check_writable(stream);
     return 0;
 }
 

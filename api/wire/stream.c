@@ -54,8 +54,9 @@ struct pl_stream *pl_stream_of(struct pl_session *session, int32_t id)
 void pl_stream_drop_output(struct pl_stream *stream)
 {
     stream->is_output_over = true;
-    stream->session->queued_bytes -= stream->queue.bytes;
+    size_t bytes = stream->queue.bytes;
     pl_queue_clear(&stream->queue);
+    pl_session_count_unqueued(stream->session, bytes);
 }
 
 void pl_stream_drop_input(struct pl_stream *stream)
@@ -187,11 +188,26 @@ void pl_stream_cancel(struct pl_stream *stream, uint32_t h2_error)
     reset(stream, h2_error);
 }
 
-static size_t give_up(struct pl_stream *stream)
+static size_t give_up(struct pl_stream *stream, const char *why, uint32_t h2_error)
 {
-    pl_stream_set_status(stream, PARLEY_RESOURCE_EXHAUSTED, "no memory to send");
-    reset(stream, NGHTTP2_INTERNAL_ERROR);
+    pl_stream_set_status(stream, PARLEY_RESOURCE_EXHAUSTED, why);
+    reset(stream, h2_error);
     return 0;
+}
+
+static size_t fail_memory(struct pl_stream *stream)
+{
+    return give_up(stream, "no memory to send", NGHTTP2_INTERNAL_ERROR);
+}
+
+void pl_stream_check_writable(struct pl_stream *stream)
+{
+    struct pl_session *session = stream->session;
+    if (stream->is_above_high_water && !session->is_full &&
+        stream->queue.bytes < session->limits.write_high_water / 2) {
+        stream->is_above_high_water = false;
+        pl_stream_add_work(stream, PL_WORK_WRITABLE);
+    }
 }
 
 size_t pl_stream_write(struct pl_stream *stream, struct pl_buf *frames, size_t offset)
@@ -203,18 +219,22 @@ size_t pl_stream_write(struct pl_stream *stream, struct pl_buf *frames, size_t o
     if (offset >= frames->len) {
         return stream->queue.bytes;
     }
+    if (pl_session_is_overfull(session)) {
+        return give_up(stream, "the client does not read", NGHTTP2_ENHANCE_YOUR_CALM);
+    }
     if (session->is_server && !stream->is_headers_out &&
         pl_headers_send_response(stream, NULL) != 0) {
-        return give_up(stream);
+        return fail_memory(stream);
     }
     if (stream->wants_gzip && stream->is_gzip_announced) {
         frames = pl_gzip_frames(session->wire->gzip, frames, &offset);
     }
     if (pl_queue_push(&stream->queue, frames, offset) != 0) {
-        return give_up(stream);
+        return fail_memory(stream);
     }
-    session->queued_bytes += frames->len - offset;
-    stream->is_above_high_water |= stream->queue.bytes >= session->limits.write_high_water;
+    pl_session_count_queued(session, frames->len - offset);
+    stream->is_above_high_water |=
+        stream->queue.bytes >= session->limits.write_high_water || session->is_full;
     if (stream->is_deferred) {
         stream->is_deferred = false;
         (void)nghttp2_session_resume_data(pl_session_h2(session), stream->id);
@@ -240,7 +260,8 @@ size_t pl_stream_queued_bytes(const struct pl_stream *stream)
 
 bool pl_stream_is_above_high_water(const struct pl_stream *stream)
 {
-    return stream->queue.bytes >= stream->session->limits.write_high_water;
+    return stream->queue.bytes >= stream->session->limits.write_high_water ||
+           (stream->is_above_high_water && stream->session->is_full);
 }
 
 void pl_stream_pause(struct pl_stream *stream, bool paused)
@@ -270,7 +291,7 @@ void pl_stream_send_headers(struct pl_stream *stream, const parley_metadata *met
         return;
     }
     if (pl_headers_send_response(stream, metadata) != 0) {
-        (void)give_up(stream);
+        (void)fail_memory(stream);
         return;
     }
     pl_session_touch(stream->session);

@@ -138,6 +138,44 @@ static void test_a_reader_that_takes_nothing_is_closed_in_the_write_timeout(void
     run_stuck_reader(WORLD_TLS);
 }
 
+static void run_greedy_client(enum world_kind kind)
+{
+    struct world *world = world_new(kind);
+    struct call calls[5];
+    allow_big_messages(world, 3 << 20);
+    world->server_options.session.limits.write_high_water = 64 << 10; /* full at 4 MiB */
+    world->server_sndbuf = 100000;
+    struct pl_conn *conn = world_connect(world);
+    world_echo(world, conn, 0);
+    world->reply_bytes = (3 << 20) - 100;
+    pl_watch_set(conn->watch, 0); /* it asks, and does not read the answers */
+    call_start(&calls[0], world, conn, 10);
+    call_start(&calls[1], world, conn, 10);
+    world_run(world, &world->requests, 3);
+    world_run_ms(world, 20);
+    assert_true(pl_session_is_full(pl_conn_session(world->server.conn)));
+    for (size_t i = 2; i < PL_COUNT(calls); i++) {
+        call_start(&calls[i], world, conn, 10);
+    }
+    world_run_ms(world, 100);
+    assert_int_equal(world->requests, 3);
+    pl_conn_watch(conn);
+    world_run(world, &world->client.stream_closes, 1 + (int)PL_COUNT(calls));
+    for (size_t i = 0; i < PL_COUNT(calls); i++) {
+        assert_int_equal(calls[i].code, PARLEY_OK);
+        assert_int_equal(calls[i].bytes, world->reply_bytes);
+    }
+    world_hang_up(world);
+    world_free(world);
+}
+
+static void test_who_does_not_read_answers_is_not_read_from(void **state)
+{
+    (void)state;
+    run_greedy_client(WORLD_PLAIN);
+    run_greedy_client(WORLD_TLS);
+}
+
 static void run_many_calls(enum world_kind kind)
 {
     enum {
@@ -212,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_an_idle_connection_holds_no_buffer_and_no_timer),
         cmocka_unit_test(test_big_messages_reach_a_slow_reader_whole),
         cmocka_unit_test(test_a_reader_that_takes_nothing_is_closed_in_the_write_timeout),
+        cmocka_unit_test(test_who_does_not_read_answers_is_not_read_from),
         cmocka_unit_test(test_many_calls_share_a_connection),
         cmocka_unit_test(test_a_thousand_connections_come_and_go),
     };

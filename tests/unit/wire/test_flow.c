@@ -222,6 +222,58 @@ static void test_f5_writer_is_told_to_stop_and_once_to_go_on(void **state)
     pair_free(pair);
 }
 
+static void test_f5_a_full_connection_stops_the_writers_of_all_streams(void **state)
+{
+    (void)state;
+    struct pl_session_limits limits = {.write_high_water = 16 * KIB}; /* full at 1 MiB */
+    struct pair *pair = pair_new(NULL, &limits);
+    struct pair_log *calls[20];
+    for (size_t i = 0; i < PL_COUNT(calls); i++) {
+        calls[i] = pair_open(pair, "/a.B/C");
+        pl_stream_pause(calls[i]->stream, true);
+    }
+    pair_pump(pair);
+    for (size_t i = 0; i < PL_COUNT(calls) - 1; i++) {
+        (void)pair_write(pair->server.logs[i], 55 * KIB, 'w');
+        assert_int_equal(pl_session_is_full(pair->server.session), i + 1 == PL_COUNT(calls) - 1);
+    }
+    struct pair_log *small = pair->server.logs[PL_COUNT(calls) - 1];
+    (void)pair_write(small, 1, 's');
+    assert_true(pl_stream_is_above_high_water(small->stream));
+    /* Everything fits into the windows: it goes, and whoever was told to stop is told to go on. */
+    pair_pump(pair);
+    assert_false(pl_session_is_full(pair->server.session));
+    for (size_t i = 0; i < PL_COUNT(calls); i++) {
+        assert_int_equal(pair->server.logs[i]->writables, 1);
+        assert_false(pl_stream_is_above_high_water(pair->server.logs[i]->stream));
+    }
+    pair_free(pair);
+}
+
+static void test_f5_who_writes_to_an_overfull_connection_is_reset(void **state)
+{
+    (void)state;
+    struct pl_session_limits limits = {.write_high_water = 1 * KIB}; /* overfull at 256 KiB */
+    struct pair *pair = pair_new(NULL, &limits);
+    struct pair_log *reader = pair_open(pair, "/a.B/C");
+    struct pair_log *other = pair_open(pair, "/a.B/D");
+    pl_stream_pause(reader->stream, true);
+    pair_pump(pair);
+    (void)pair_write(pair->server.logs[0], 400 * KIB, 'w');
+    pair_pump(pair);
+    assert_true(pl_session_is_full(pair->server.session));
+    assert_int_equal(pair_write(pair->server.logs[1], 1, 'x'), 0);
+    pair_pump(pair);
+    assert_int_equal(other->code, PARLEY_RESOURCE_EXHAUSTED);
+    assert_int_equal(pair->server.logs[1]->code, PARLEY_RESOURCE_EXHAUSTED);
+    /* What was written before is not lost. */
+    pl_stream_pause(reader->stream, false);
+    pair_pump(pair);
+    assert_int_equal(reader->messages, 1);
+    assert_false(pl_session_is_full(pair->server.session));
+    pair_free(pair);
+}
+
 static void test_writes_after_the_end_are_ignored(void **state)
 {
     (void)state;
@@ -246,6 +298,8 @@ int main(void)
         cmocka_unit_test(test_f1_client_that_pauses_gets_all_after_the_trailers_came),
         cmocka_unit_test(test_f1_cancel_while_paused_drops_what_is_held),
         cmocka_unit_test(test_f5_writer_is_told_to_stop_and_once_to_go_on),
+        cmocka_unit_test(test_f5_a_full_connection_stops_the_writers_of_all_streams),
+        cmocka_unit_test(test_f5_who_writes_to_an_overfull_connection_is_reset),
         cmocka_unit_test(test_writes_after_the_end_are_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
