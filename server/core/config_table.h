@@ -119,6 +119,18 @@ X(mysql_connect_ms, DURATION, "mysql.connect_ms", "2s", CONFIG_SECOND, CONFIG_HO
 X(mysql_deadline_ms, DURATION, "mysql.deadline_ms", "5s", 100, CONFIG_HOUR, "", 0,                 \
   "How long a transaction or a read may take; after that it is killed on the server, and what "   \
   "waits for it is answered UNAVAILABLE.")                                                        \
+X(cache_kind, ENUM, "cache.kind", "none", 0, 0, "none|memory|memcached", 0,                        \
+  "What keeps recent reads of the store; memory: only right for a node that is alone.")            \
+X(cache_servers, STRING, "cache.servers", "127.0.0.1:11211", 0, 0, "", 0,                          \
+  "memcached servers, host:port with commas between them; the same text on every node.")           \
+X(cache_prefix, STRING, "cache.prefix", "parley", 0, 0, "", 0,                                     \
+  "First part of every key: two clusters that share a memcached need two.")                        \
+X(cache_memory_bytes, SIZE, "cache.memory_bytes", "64M", CONFIG_MIB, 1024 * CONFIG_GIB, "", 0,     \
+  "Room for cache.kind memory.")                                                                   \
+X(cache_ttl, DURATION, "cache.ttl", "60s", 100, 24 * CONFIG_HOUR, "", 0,                           \
+  "Age of an entry; so long may old state be read when a memcached could not be told of a write.") \
+X(cache_timeout_ms, DURATION, "cache.timeout_ms", "50", 1, 10 * CONFIG_SECOND, "", 0,              \
+  "Longest wait for a memcached; one that fails is left alone for a second.")                      \
 X(drain_grace_ms, DURATION, "drain.grace_ms", "10s", 0, CONFIG_HOUR, "", CONFIG_RELOAD,            \
   "How long calls may go on after SIGTERM before they end with UNAVAILABLE.")
 /* clang-format on */

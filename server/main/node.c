@@ -13,6 +13,7 @@
 #include "fanout/hub.h"
 #include "grpc/grpc.h"
 #include "guard/auth.h"
+#include "main/cache.h"
 #include "main/key.h"
 #include "main/store.h"
 #include "transport/tls.h"
@@ -37,7 +38,8 @@ struct node {
 static enum parley_code open_store(struct node *node, struct pl_error *err)
 {
     enum parley_code code = main_store_open(node->config, &node->store, err);
-    return code == PARLEY_OK ? code : pl_error_wrap(err, "store: ");
+    return code == PARLEY_OK ? cache_add(node->config, &node->store, err)
+                             : pl_error_wrap(err, "store: ");
 }
 
 static enum parley_code open_hub(struct node *node, struct pl_error *err)

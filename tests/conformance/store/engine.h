@@ -39,6 +39,7 @@ struct engine {
 
 extern const struct engine_ops sqlite_engine_ops;
 extern const struct engine_ops mysql_engine_ops;
+extern const struct engine_ops cached_engine_ops;
 
 /* NULL: no engine of that name. */
 const struct engine *engine_find(const char *name);

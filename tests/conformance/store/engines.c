@@ -13,6 +13,10 @@ static const struct engine engines[] = {
     {.name = "mysql-1", .ops = &mysql_engine_ops, .shards = 1, .is_lasting = true},
     {.name = "mysql-4", .ops = &mysql_engine_ops, .shards = 4, .is_lasting = true},
 #endif
+    {.name = "cached-sqlite-1", .ops = &cached_engine_ops, .shards = 1, .is_lasting = true},
+    {.name = "cached-memory", .ops = &cached_engine_ops, .shards = 2, .is_lasting = false},
+    {.name = "memcached-sqlite-4", .ops = &cached_engine_ops, .shards = 4, .is_lasting = true},
+    {.name = "memcached-memory", .ops = &cached_engine_ops, .shards = 2, .is_lasting = false},
 };
 
 #define ENGINES (sizeof(engines) / sizeof(engines[0]))
