@@ -135,14 +135,15 @@ struct cache_job {
 /* @thread any */
 void cache_read_submit(struct store_cache *cache, struct store_request *request);
 /* A want has its value, or NULL: it cannot have one. The value's reference goes over. */
-void cache_job_give(struct cache_want *want, struct pl_buf *value);
+void cache_job_give(struct cache_want *missing, struct pl_buf *value);
 
 /* ---- load.c ---- */
 
 /* Load what a look-up missed, or wait for a load of the same.
  * @param stamp  the token under which it is loaded: the lease's, the epoch's, or 0: not to be kept
  * @param keeps  this node holds the lease: store what was loaded */
-void cache_load(struct cache_want *want, const struct cache_key *key, uint64_t stamp, bool keeps);
+void cache_load(struct cache_want *missing, const struct cache_key *key, uint64_t stamp,
+                bool keeps);
 
 /* ---- write.c ---- */
 
