@@ -4,8 +4,9 @@
 
 #include "base/clock.h"
 
-#define BURST      10000
-#define PER_SECOND 330
+#define BURST            10000
+#define PER_SECOND       330
+#define PING_STRIKES_MAX 2
 
 void pl_flood_init(struct pl_flood *flood)
 {
@@ -46,4 +47,13 @@ bool pl_flood_count_window_update(struct pl_flood *flood)
         return true;
     }
     return pl_flood_take(flood, 1);
+}
+
+bool pl_flood_count_ping(struct pl_flood *flood, uint32_t min_ms)
+{
+    int64_t now_ms = pl_clock_monotonic_ms();
+    bool is_early = flood->ping_ms != 0 && now_ms - flood->ping_ms < min_ms - min_ms / 10;
+    flood->ping_ms = now_ms;
+    flood->ping_strikes = is_early ? flood->ping_strikes + 1 : 0;
+    return flood->ping_strikes <= PING_STRIKES_MAX;
 }

@@ -14,6 +14,7 @@
 #define DEFAULT_HEADER_BYTES      (16 * 1024)
 #define DEFAULT_MESSAGE_BYTES     (4 * 1024 * 1024)
 #define DEFAULT_HIGH_WATER        (256 * 1024)
+#define DEFAULT_PING_MIN_MS       10000
 #define DEFAULT_USER_AGENT        "grpc-c-parley/0.1"
 /* Frames that nghttp2 has queued besides DATA: a peer that makes us answer and does not read. */
 #define OUTBOUND_FRAMES_MAX 5000
@@ -42,6 +43,7 @@ static void set_limits(struct pl_session *session, const struct pl_session_limit
         .connection_window = or_default(limits->connection_window, DEFAULT_CONNECTION_WINDOW),
         .header_bytes_max = or_default(limits->header_bytes_max, DEFAULT_HEADER_BYTES),
         .message_bytes_max = or_default(limits->message_bytes_max, DEFAULT_MESSAGE_BYTES),
+        .ping_min_ms = or_default(limits->ping_min_ms, DEFAULT_PING_MIN_MS),
         .write_high_water = or_default(limits->write_high_water, DEFAULT_HIGH_WATER),
     };
 }

@@ -32,6 +32,7 @@ PL_MUST_CHECK struct pl_wire *pl_wire_new(void);
 void pl_wire_free(struct pl_wire *wire); /* after its sessions */
 
 struct pl_session_limits {
+    uint32_t ping_min_ms;       /* between PINGs of a client while we send nothing; 0: 10 s */
     uint32_t streams_max;       /* concurrent streams we accept; server; 0: 1000 */
     uint32_t stream_window;     /* bytes in flight towards us per stream; 0: 64 KiB */
     uint32_t connection_window; /* per connection; 0: 1 MiB */

@@ -342,6 +342,20 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
     }
 }
 
+/* K6. Of a server no more is expected than of any peer. */
+static bool take_ping(struct pl_session *session)
+{
+    if (!session->is_server) {
+        return pl_session_glitch(session, COST_GLITCH);
+    }
+    if (pl_flood_count_ping(&session->flood, session->limits.ping_min_ms)) {
+        return true;
+    }
+    session->is_flooded = true;
+    pl_session_goaway(session, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_pings");
+    return false;
+}
+
 /* The only callback that sees every frame, also on streams that are gone. */
 static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *header, void *user_data)
 {
@@ -359,9 +373,7 @@ static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *header, v
     case NGHTTP2_GOAWAY:
         break;
     case NGHTTP2_PING:
-        /* K6: other stacks send one for each burst of data; a bucketful at once is no burst. */
-        is_fine =
-            (header->flags & NGHTTP2_FLAG_ACK) != 0 || pl_session_glitch(session, COST_GLITCH);
+        is_fine = (header->flags & NGHTTP2_FLAG_ACK) != 0 || take_ping(session);
         break;
     case NGHTTP2_WINDOW_UPDATE:
         is_fine = pl_flood_count_window_update(&session->flood) || pl_session_glitch(session, 1);

@@ -55,6 +55,7 @@ static int send_data(nghttp2_session *h2, nghttp2_frame *frame, const uint8_t *h
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     session->flood.data_frames++;
+    pl_flood_forgive_pings(&session->flood);
     pl_session_count_unqueued(session, length);
     pl_stream_check_writable(stream);
     return 0;
@@ -87,6 +88,7 @@ static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *
     (void)h2;
     struct pl_session *session = user_data;
     if (frame->hd.type == NGHTTP2_HEADERS) {
+        pl_flood_forgive_pings(&session->flood);
         return on_headers_sent(session, frame);
     }
     if (frame->hd.type == NGHTTP2_GOAWAY) {

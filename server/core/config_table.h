@@ -65,6 +65,9 @@ X(connection_keepalive_ms, DURATION, "connection.keepalive_ms", "60s", CONFIG_SE
   24 * CONFIG_HOUR, "", 0, "Silence after which a connection is asked whether it still lives.")    \
 X(connection_keepalive_timeout_ms, DURATION, "connection.keepalive_timeout_ms", "20s",             \
   100, CONFIG_HOUR, "", 0, "Time to answer that question.")                                        \
+X(connection_ping_min_ms, DURATION, "connection.ping_min_ms", "10s", 1, CONFIG_HOUR, "", 0,         \
+  "A client that pings more often than this, while nothing is sent to it, is closed with "         \
+  "too_many_pings.")                                                                               \
 X(connection_idle_ms, DURATION, "connection.idle_ms", "15m", CONFIG_SECOND, 720 * CONFIG_HOUR,     \
   "", 0, "A connection without calls is closed politely after so long.")                           \
 X(connection_age_ms, DURATION, "connection.age_ms", "0", 0, 720 * CONFIG_HOUR, "", 0,              \

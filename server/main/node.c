@@ -112,6 +112,7 @@ static enum parley_code listen_grpc(struct node *node, struct pl_error *err)
         .tls = node->tls,
         .connections_max = (unsigned)config->limits_connections,
         .limits = {.streams_max = (uint32_t)config->limits_streams,
+                   .ping_min_ms = (uint32_t)config->connection_ping_min_ms,
                    .message_bytes_max = (uint32_t)config->limits_message_bytes,
                    .write_high_water = (uint32_t)config->limits_stream_queue_bytes},
         .keepalive_ms = config->connection_keepalive_ms,

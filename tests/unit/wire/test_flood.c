@@ -57,6 +57,47 @@ static void test_k7_window_updates_for_what_was_sent_are_free(void **state)
     assert_int_equal(flood.tokens, 9999);
 }
 
+static void test_k6_the_third_early_ping_in_a_row_is_one_too_many(void **state)
+{
+    (void)state;
+    struct pl_flood flood;
+    pl_flood_init(&flood);
+    for (int i = 0; i < 3; i++) {
+        assert_true(pl_flood_count_ping(&flood, 10000)); /* the first is not early */
+    }
+    assert_false(pl_flood_count_ping(&flood, 10000));
+}
+
+static void test_k6_a_ping_in_time_is_forgiven_a_little(void **state)
+{
+    (void)state;
+    struct pl_flood flood;
+    pl_flood_init(&flood);
+    for (int i = 0; i < 100; i++) {
+        assert_true(pl_flood_count_ping(&flood, 10000));
+        flood.ping_ms -= 9500;
+    }
+    for (int i = 0; i < 100; i++) {
+        bool is_fine = pl_flood_count_ping(&flood, 10000);
+        assert_int_equal(is_fine, i < 3);
+        if (!is_fine) {
+            return;
+        }
+        flood.ping_ms -= 8000;
+    }
+}
+
+static void test_k6_pings_for_what_was_sent_are_free(void **state)
+{
+    (void)state;
+    struct pl_flood flood;
+    pl_flood_init(&flood);
+    for (int i = 0; i < 20000; i++) {
+        assert_true(pl_flood_count_ping(&flood, 10000));
+        pl_flood_forgive_pings(&flood);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -64,6 +105,9 @@ int main(void)
         cmocka_unit_test(test_k7_time_refills_the_bucket),
         cmocka_unit_test(test_k7_bucket_never_holds_more_than_at_first),
         cmocka_unit_test(test_k7_window_updates_for_what_was_sent_are_free),
+        cmocka_unit_test(test_k6_the_third_early_ping_in_a_row_is_one_too_many),
+        cmocka_unit_test(test_k6_a_ping_in_time_is_forgiven_a_little),
+        cmocka_unit_test(test_k6_pings_for_what_was_sent_are_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,6 +151,31 @@ static void test_s9_cancel_by_the_handler_resets(void **state)
     raw_peer_free(peer);
 }
 
+static void test_k6_too_many_pings_are_said_and_the_end(void **state)
+{
+    (void)state;
+    struct served served = {0};
+    struct raw_peer *peer = raw_peer_new(false, &SERVED, &served, NULL);
+    raw_pump(peer);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(nghttp2_submit_ping(peer->h2, 0, NULL), 0);
+        raw_pump(peer);
+    }
+    assert_false(peer->is_failed);
+    raw_request(peer, &REQUEST);
+    finish_ok(&served);
+    raw_pump(peer); /* something was sent: it starts anew */
+    for (int i = 0; i < 4; i++) {
+        assert_false(peer->is_failed);
+        assert_int_equal(nghttp2_submit_ping(peer->h2, 0, NULL), 0);
+        raw_pump(peer);
+    }
+    assert_true(peer->is_failed);
+    assert_int_equal(peer->goaway_error, NGHTTP2_ENHANCE_YOUR_CALM);
+    assert_string_equal(peer->goaway_text, "too_many_pings");
+    raw_peer_free(peer);
+}
+
 static parley_metadata *new_huge_metadata(void)
 {
     static char value[20001];
@@ -227,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_k8_goaway_of_the_client_lets_its_streams_finish),
         cmocka_unit_test(test_d4_cancel_of_the_client_is_heard_once),
         cmocka_unit_test(test_s9_cancel_by_the_handler_resets),
+        cmocka_unit_test(test_k6_too_many_pings_are_said_and_the_end),
         cmocka_unit_test(test_answers_that_no_block_can_carry_are_resets),
         cmocka_unit_test(test_m5_true_binary_metadata_is_neither_offered_nor_taken_up),
     };
