@@ -12,4 +12,12 @@ int64_t pl_clock_monotonic_ms(void);
 /* Wall clock: milliseconds since the Unix epoch; may jump. */
 int64_t pl_clock_wall_ms(void);
 
+/* Put other clocks in their place, for tests on virtual time. NULL restores the system's.
+ * @thread start */
+struct pl_clock_hooks {
+    int64_t (*monotonic_ns_fn)(void);
+    int64_t (*wall_ms_fn)(void);
+};
+void pl_clock_set_hooks(const struct pl_clock_hooks *replacement);
+
 #endif /* PARLEY_BASE_CLOCK_H */

@@ -47,7 +47,7 @@ void pl_id_make(char *out)
     out[TOTAL_DIGITS] = '\0';
 }
 
-void pl_random_bytes(void *out, size_t len)
+static void fill_from_kernel(void *out, size_t len)
 {
     uint8_t *bytes = out;
     while (len > 0) {
@@ -62,6 +62,18 @@ void pl_random_bytes(void *out, size_t len)
         bytes += got;
         len -= (size_t)got;
     }
+}
+
+static void (*fill_random)(void *out, size_t len) = fill_from_kernel;
+
+void pl_random_set_hook(void (*fill)(void *out, size_t len))
+{
+    fill_random = fill == NULL ? fill_from_kernel : fill;
+}
+
+void pl_random_bytes(void *out, size_t len)
+{
+    fill_random(out, len);
 }
 
 uint64_t pl_random_below(uint64_t bound)

@@ -23,4 +23,8 @@ void pl_random_bytes(void *out, size_t len);
 /* Uniform in [0, bound); bound is at least 1. */
 uint64_t pl_random_below(uint64_t bound);
 
+/* Take all random bytes from `fill`, for tests that repeat themselves from a seed. NULL restores
+ * the kernel's. @thread start */
+void pl_random_set_hook(void (*fill)(void *out, size_t len));
+
 #endif /* PARLEY_BASE_ID_H */

@@ -38,12 +38,36 @@ static void test_wall_clock_counts_from_the_epoch(void **state)
     assert_true(ms <= (int64_t)after.tv_sec * 1000 + after.tv_nsec / 1000000);
 }
 
+static int64_t fixed_ns(void)
+{
+    return 5000000;
+}
+
+static int64_t fixed_ms(void)
+{
+    return 7;
+}
+
+static void test_clocks_can_be_replaced_and_restored(void **state)
+{
+    (void)state;
+    const struct pl_clock_hooks hooks = {fixed_ns, fixed_ms};
+    int64_t before = pl_clock_monotonic_ns();
+    pl_clock_set_hooks(&hooks);
+    assert_int_equal(pl_clock_monotonic_ns(), 5000000);
+    assert_int_equal(pl_clock_monotonic_ms(), 5);
+    assert_int_equal(pl_clock_wall_ms(), 7);
+    pl_clock_set_hooks(NULL);
+    assert_true(pl_clock_monotonic_ns() >= before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_monotonic_clock_never_goes_back),
         cmocka_unit_test(test_milliseconds_and_nanoseconds_are_one_clock),
         cmocka_unit_test(test_wall_clock_counts_from_the_epoch),
+        cmocka_unit_test(test_clocks_can_be_replaced_and_restored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

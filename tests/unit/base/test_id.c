@@ -118,6 +118,23 @@ static void test_random_below_is_uniform_and_below(void **state)
     assert_in_range(low, 800, 1200);
 }
 
+static void fill_with_a(void *out, size_t len)
+{
+    memset(out, 'a', len);
+}
+
+static void test_random_bytes_can_come_from_elsewhere(void **state)
+{
+    (void)state;
+    char bytes[8] = "";
+    pl_random_set_hook(fill_with_a);
+    pl_random_bytes(bytes, sizeof(bytes));
+    uint64_t number = pl_random_below(1000);
+    assert_int_equal(pl_random_below(1000), number);
+    pl_random_set_hook(NULL);
+    assert_memory_equal(bytes, "aaaaaaaa", sizeof(bytes));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +144,7 @@ int main(void)
         cmocka_unit_test(test_later_ids_sort_after_earlier_ones),
         cmocka_unit_test(test_random_bytes_fill_all_that_was_asked_for),
         cmocka_unit_test(test_random_below_is_uniform_and_below),
+        cmocka_unit_test(test_random_bytes_can_come_from_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
