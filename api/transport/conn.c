@@ -17,10 +17,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
-#include <unistd.h>
 
 #define OPEN_TIMEOUT_MS  10000
 #define WRITE_TIMEOUT_MS 60000
@@ -113,11 +110,7 @@ static void secure(struct pl_conn *conn)
 
 static void connected(struct pl_conn *conn)
 {
-    int sys_errno = 0;
-    socklen_t len = sizeof(sys_errno);
-    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &sys_errno, &len) != 0) {
-        sys_errno = errno;
-    }
+    int sys_errno = pl_socket_error(conn->fd);
     if (sys_errno != 0) {
         struct pl_error err = PL_ERROR_INIT;
         (void)pl_fail_errno(&err, PARLEY_UNAVAILABLE, sys_errno, "cannot connect to %s",
@@ -191,7 +184,7 @@ static void free_conn(struct pl_conn *conn)
     pl_loop_cancel_turn_end(&conn->hook);
     pl_watch_close(conn->watch);
     pl_conn_tls_free(conn);
-    (void)close(conn->fd);
+    pl_socket_close(conn->fd);
     pl_buf_unref(conn->rest);
     pl_free(conn->identity);
     pl_free(conn->cause);
@@ -263,16 +256,6 @@ void pl_conn_close_when_over(struct pl_conn *conn)
 
 /* ---- the beginning ---- */
 
-static void set_socket_options(const struct pl_conn *conn)
-{
-    /* Best effort, and not for unix sockets. A dead peer is found in the write timeout also while
-     * the socket's buffer still takes what we send. */
-    unsigned int timeout_ms = (unsigned int)conn->write_timeout_ms;
-    int on = 1;
-    (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
-}
-
 static enum parley_code new_session(struct pl_conn *conn, const struct pl_conn_options *options,
                                     struct pl_error *err)
 {
@@ -307,7 +290,7 @@ static enum parley_code start(struct pl_conn *conn, const struct pl_conn_options
     if (pl_timer_start(conn->io->loop, &conn->timer, timeout_ms) != 0) {
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a timer");
     }
-    set_socket_options(conn);
+    pl_socket_tune(conn->fd, conn->write_timeout_ms);
     return PARLEY_OK;
 }
 
@@ -317,7 +300,7 @@ static enum parley_code new_conn(struct pl_io *io, int fd, const struct pl_conn_
 {
     struct pl_conn *conn = pl_calloc(1, sizeof(*conn));
     if (conn == NULL) {
-        (void)close(fd);
+        pl_socket_close(fd);
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a connection");
     }
     io->conn_count++;
@@ -348,8 +331,8 @@ enum parley_code pl_conn_accept(struct pl_io *io, int fd, const struct pl_conn_o
     if (code != PARLEY_OK) {
         return code;
     }
-    struct pl_address address = {.len = sizeof(address.storage)};
-    (void)getpeername(fd, (struct sockaddr *)&address.storage, &address.len);
+    struct pl_address address = {.len = 0};
+    pl_socket_peer(fd, &address);
     pl_address_format(&address, conn->peer);
     if (conn->ssl != NULL) {
         conn->state = CONN_SECURING;
@@ -370,7 +353,7 @@ enum parley_code pl_conn_connect(struct pl_io *io, const struct sockaddr *addres
         return pl_fail(err, PARLEY_INVALID_ARGUMENT, "an address of %u bytes", address_len);
     }
     memcpy(&peer.storage, address, address_len);
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = pl_socket_open(address->sa_family);
     if (fd < 0) {
         return pl_fail_errno(err, PARLEY_RESOURCE_EXHAUSTED, errno, "cannot open a socket");
     }
@@ -381,9 +364,11 @@ enum parley_code pl_conn_connect(struct pl_io *io, const struct sockaddr *addres
     }
     pl_address_format(&peer, conn->peer);
     pl_watch_set(conn->watch, PL_WRITABLE);
-    if (connect(fd, address, address_len) != 0 && errno != EINPROGRESS && errno != EINTR) {
+    int sys_errno = pl_socket_connect(fd, address, address_len);
+    if (sys_errno != 0) {
         struct pl_error cause = PL_ERROR_INIT;
-        (void)pl_fail_errno(&cause, PARLEY_UNAVAILABLE, errno, "cannot connect to %s", conn->peer);
+        (void)pl_fail_errno(&cause, PARLEY_UNAVAILABLE, sys_errno, "cannot connect to %s",
+                            conn->peer);
         pl_conn_close(conn, &cause);
     }
     *out = conn;

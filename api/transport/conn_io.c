@@ -16,7 +16,6 @@
 #define FLUSH_ROUNDS_MAX 16 /* as many gathers to one connection, then the others */
 #define PREFACE_LEN      24
 #define SETTINGS_MIN_LEN 9
-#define DRAIN_READS_MAX  4
 
 /* ---- in ---- */
 
@@ -243,9 +242,5 @@ void pl_conn_send_last(struct pl_conn *conn)
         conn->ops->finish(conn);
     }
     /* Closing a socket with unread input resets it, and the peer would lose what was just sent. */
-    for (int i = 0; i < DRAIN_READS_MAX; i++) {
-        if (recv(conn->fd, conn->io->read_buffer, PL_READ_SIZE, 0) != PL_READ_SIZE) {
-            return;
-        }
-    }
+    pl_socket_drain(conn->fd, conn->io->read_buffer, PL_READ_SIZE);
 }
