@@ -69,7 +69,7 @@ SYSTEM = re.compile(
     r"|unistd|dirent|malloc|langinfo|wchar|wctype|ftw|libgen)\.h$|^(sys|netinet|arpa|linux|net)/")
 OWN = {"base/": "base", "loop/": "loop", "wire/": "wire", "transport/": "transport",
        "store/": "store", "shard/": "shard", "sqlite/": "sqlite", "core/": "core", "call/": "call",
-       "grpc/": "grpc", "guard/": "guard", "fanout/": "fanout", "services/builtin/": "builtin",
+       "grpc/": "grpc", "guard/": "guard", "fanout/bus/": "bus", "fanout/": "fanout", "services/builtin/": "builtin",
        "services/": "services", "admin/": "admin"}
 SDK_PUBLIC = {"parley/channel.h", "parley/client.h"}
 
