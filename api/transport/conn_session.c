@@ -53,11 +53,11 @@ static void pass_close(void *owner, struct pl_stream *stream, const struct pl_st
     }
 }
 
-static void pass_goaway(void *owner, uint32_t h2_error)
+static void pass_goaway(void *owner, uint32_t h2_error, const char *debug_text, size_t len)
 {
     struct pl_conn *conn = owner;
     if (conn->session_events->on_goaway != NULL) {
-        conn->session_events->on_goaway(conn->session_owner, h2_error);
+        conn->session_events->on_goaway(conn->session_owner, h2_error, debug_text, len);
     }
 }
 
@@ -67,6 +67,14 @@ static void pass_ready(void *owner)
     pl_conn_greeted(conn);
     if (conn->session_events->on_ready != NULL) {
         conn->session_events->on_ready(conn->session_owner);
+    }
+}
+
+static void pass_settings(void *owner)
+{
+    struct pl_conn *conn = owner;
+    if (conn->session_events->on_settings != NULL) {
+        conn->session_events->on_settings(conn->session_owner);
     }
 }
 
@@ -88,5 +96,6 @@ const struct pl_session_events pl_conn_session_events = {
     .on_close = pass_close,
     .on_goaway = pass_goaway,
     .on_ready = pass_ready,
+    .on_settings = pass_settings,
     .on_wants_write = ask_for_flush,
 };

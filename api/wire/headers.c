@@ -266,6 +266,23 @@ static int add_timeout(struct block *block, int64_t timeout_ns)
     return 0;
 }
 
+static int add_previous_attempts(struct block *block, unsigned count)
+{
+    static const char NAME[] = "grpc-previous-rpc-attempts";
+    char text[12];
+    if (count == 0) {
+        return 0;
+    }
+    (void)pl_text_format(text, sizeof(text), "%u", count);
+    size_t len = strlen(text);
+    const char *value = pl_arena_strndup(block->arena, text, len);
+    if (value == NULL) {
+        return -1;
+    }
+    block_add(block, NAME, sizeof(NAME) - 1, value, len);
+    return 0;
+}
+
 int pl_headers_send_request(struct pl_stream *stream, const struct pl_open *open)
 {
     struct pl_session *session = stream->session;
@@ -273,7 +290,7 @@ int pl_headers_send_request(struct pl_stream *stream, const struct pl_open *open
     stream->path_len = strlen(open->path);
     stream->path = pl_arena_strndup(&stream->arena, open->path, stream->path_len);
     if (stream->path == NULL ||
-        block_init(&block, &stream->arena, 10 + parley_metadata_count(open->metadata)) != 0) {
+        block_init(&block, &stream->arena, 11 + parley_metadata_count(open->metadata)) != 0) {
         return -1;
     }
     BLOCK_ADD_STATIC(&block, ":method", "POST");
@@ -294,7 +311,8 @@ int pl_headers_send_request(struct pl_stream *stream, const struct pl_open *open
         stream->is_gzip_announced = true;
         stream->wants_gzip = true;
     }
-    if (block_add_metadata(&block, open->metadata) != 0) {
+    if (add_previous_attempts(&block, open->previous_attempts) != 0 ||
+        block_add_metadata(&block, open->metadata) != 0) {
         return -1;
     }
     nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = pl_stream_read};

@@ -360,6 +360,15 @@ uint64_t pl_session_open_block(const struct pl_session *session)
     return session->open_block;
 }
 
+bool pl_session_has_room(struct pl_session *session)
+{
+    return !session->is_lost && !session->is_goaway_received &&
+           nghttp2_session_check_request_allowed(pl_session_h2(session)) != 0 &&
+           session->stream_count <
+               nghttp2_session_get_remote_settings(pl_session_h2(session),
+                                                   NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
 enum parley_code pl_session_open(struct pl_session *session, const struct pl_open *open,
                                  struct pl_stream **stream, struct pl_error *err)
 {

@@ -62,9 +62,11 @@ struct pl_session_events {
     void (*on_close)(void *owner, struct pl_stream *stream, const struct pl_status *status);
     /* Client: the peer wants no new streams; those above its last id are closed with UNAVAILABLE
      * and pl_stream_is_unprocessed. */
-    void (*on_goaway)(void *owner, uint32_t h2_error);
+    void (*on_goaway)(void *owner, uint32_t h2_error, const char *debug_text, size_t len);
     /* Client: the peer's first SETTINGS arrived: the connection works. */
     void (*on_ready)(void *owner);
+    /* Client: later SETTINGS: pl_session_has_room may have changed. */
+    void (*on_settings)(void *owner);
     /* There is output: gather at the end of the turn. Called once until the next gather. */
     void (*on_wants_write)(void *owner);
 };
@@ -145,16 +147,22 @@ struct pl_open {
     const char *path;                /* copied */
     int64_t timeout_ns;              /* INT64_MAX: none; sent as grpc-timeout, not enforced here */
     const parley_metadata *metadata; /* copied; may be NULL */
+    unsigned previous_attempts;      /* grpc-previous-rpc-attempts; 0: the first, says nothing */
     bool compress;                   /* pl_stream_compress may be used, and is switched on */
     void *user;
 };
 PL_MUST_CHECK enum parley_code pl_session_open(struct pl_session *session,
                                                const struct pl_open *open,
                                                struct pl_stream **stream, struct pl_error *err);
+/* Would one more call go out at once? nghttp2 keeps what is over the peer's
+ * MAX_CONCURRENT_STREAMS, with a grpc-timeout that grows old (CL10). */
+bool pl_session_has_room(struct pl_session *session);
 void pl_stream_half_close(struct pl_stream *stream);
 const parley_metadata *pl_stream_trailers(const struct pl_stream *stream); /* may be NULL */
 /* The server certainly did nothing with it (REFUSED_STREAM, GOAWAY id): safe to send again. */
 bool pl_stream_is_unprocessed(const struct pl_stream *stream);
+/* Its request headers were given to the connection. */
+bool pl_stream_is_sent(const struct pl_stream *stream);
 
 /* ---- streams, both ---- */
 

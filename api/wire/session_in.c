@@ -304,7 +304,19 @@ static void on_goaway(struct pl_session *session, const nghttp2_frame *frame)
         }
     }
     if (session->events->on_goaway != NULL) {
-        session->events->on_goaway(session->owner, frame->goaway.error_code);
+        session->events->on_goaway(session->owner, frame->goaway.error_code,
+                                   (const char *)frame->goaway.opaque_data,
+                                   frame->goaway.opaque_data_len);
+    }
+}
+
+static void on_settings(struct pl_session *session)
+{
+    void (*event)(void *owner) =
+        session->is_ready ? session->events->on_settings : session->events->on_ready;
+    session->is_ready = true;
+    if (!session->is_server && event != NULL) {
+        event(session->owner);
     }
 }
 
@@ -330,11 +342,8 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
                                                                     : NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     case NGHTTP2_SETTINGS:
-        if (!session->is_ready && (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) {
-            session->is_ready = true;
-            if (!session->is_server && session->events->on_ready != NULL) {
-                session->events->on_ready(session->owner);
-            }
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) {
+            on_settings(session);
         }
         return 0;
     default:

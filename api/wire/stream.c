@@ -346,6 +346,11 @@ bool pl_stream_is_unprocessed(const struct pl_stream *stream)
     return stream->is_unprocessed;
 }
 
+bool pl_stream_is_sent(const struct pl_stream *stream)
+{
+    return stream->is_answered;
+}
+
 void pl_stream_set_user(struct pl_stream *stream, void *user)
 {
     stream->user = user;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A channel's life: options, its thread, the application-driven form, the end. Connections are in
- * connect.c, calls in call.c. */
+ * link.c, pick_first.c and round_robin.c, calls in call.c. */
 #include "channel_impl.h"
 
 #include "call_impl.h"
@@ -89,13 +89,20 @@ static parley_metadata *make_token_metadata(const char *token)
     return metadata;
 }
 
+/* "a:1,b:2": what the certificate and :authority are about is the first of them. */
+static char *first_authority(const char *target)
+{
+    const char *authority = target_authority(target);
+    return pl_strndup(authority, strcspn(authority, ","));
+}
+
 static enum parley_code set_up_text(parley_channel *channel, const char *target,
                                     const parley_channel_options *options, struct pl_error *err)
 {
     char agent[256];
     bool has_own = options->user_agent != NULL;
     channel->target = pl_strdup(target);
-    channel->authority = pl_strdup(target_authority(target));
+    channel->authority = first_authority(target);
     (void)pl_text_format(agent, sizeof(agent), "%s%s%s", has_own ? options->user_agent : "",
                          has_own ? " " : "", USER_AGENT);
     channel->user_agent = pl_strdup(agent);
@@ -166,13 +173,40 @@ parley_error *parley_channel_new(const char *target, const parley_channel_option
     made->replace.run = channel_replace_waiting;
     pl_list_init(&made->waiting);
     pl_list_init(&made->active);
+    pl_list_init(&made->resting);
     pl_list_init(&made->links);
+    pl_list_init(&made->robin.peers);
+    made->balancer = chosen.balancing == PARLEY_ROUND_ROBIN ? &round_robin_ops : &pick_first_ops;
+    retry_policy_init(&made->retry, chosen.retry);
+    retry_throttle_init(&made->throttle, chosen.retry_tokens_max, chosen.retry_token_ratio);
+    if (chosen.keepalive_ms > 0) {
+        made->keepalive_ms =
+            chosen.keepalive_ms > sdk_keepalive_min_ms ? chosen.keepalive_ms : sdk_keepalive_min_ms;
+    }
     if (set_up(made, target, &chosen, &err) != PARLEY_OK) {
         free_parts(made);
         return sdk_error_from(&err);
     }
     *channel = made;
     return NULL;
+}
+
+void channel_set_state(parley_channel *channel, parley_channel_state state)
+{
+    (void)pthread_mutex_lock(&channel->shared.mu);
+    bool changed = channel->shared.state != state;
+    channel->shared.state = state;
+    (void)pthread_mutex_unlock(&channel->shared.mu);
+    if (changed && channel->on_state != NULL) {
+        channel->on_state(channel->on_state_user, state);
+    }
+}
+
+void channel_remember_error(parley_channel *channel, const struct pl_error *cause)
+{
+    parley_error_free(channel->last_error);
+    channel->last_error = sdk_error(PARLEY_UNAVAILABLE, "%s: %s", channel->target,
+                                    cause->text[0] == '\0' ? "connection closed" : cause->text);
 }
 
 /* ---- orders from other threads ---- */
@@ -185,11 +219,13 @@ struct errand {
 
 static void deliver_close(struct pl_loop *loop, struct pl_mail *mail)
 {
+    (void)loop;
     parley_channel *channel = PL_CONTAINER_OF(mail, struct errand, mail)->channel;
     channel->is_closing = true;
     channel_cancel_calls(channel);
     pl_loop_cancel_turn_end(&channel->replace);
-    pl_timer_stop(loop, &channel->retry);
+    channel->balancer->stop(channel);
+    channel_stop_resolving(channel);
     channel_close_links(channel);
     channel_set_state(channel, PARLEY_CHANNEL_SHUTDOWN);
 }
@@ -207,7 +243,7 @@ static void deliver_token(struct pl_loop *loop, struct pl_mail *mail)
  * were started by the callbacks of others; a thread of its own has been stopped before. */
 static void run_down(parley_channel *channel)
 {
-    while (!pl_list_is_empty(&channel->links) || channel->is_resolving ||
+    while (!pl_list_is_empty(&channel->links) || channel->names.is_resolving ||
            atomic_load(&channel->call_count) > 0) {
         struct pollfd wait = {.fd = pl_loop_fd(channel->loop), .events = POLLIN};
         (void)poll(&wait, 1, pl_loop_wait_ms(channel->loop));
@@ -253,12 +289,38 @@ parley_error *parley_channel_set_token(parley_channel *channel, const char *toke
     return NULL;
 }
 
+static void deliver_connect(struct pl_loop *loop, struct pl_mail *mail)
+{
+    struct errand *errand = PL_CONTAINER_OF(mail, struct errand, mail);
+    (void)loop;
+    if (!errand->channel->is_closing) {
+        errand->channel->balancer->want(errand->channel);
+    }
+    pl_free(errand);
+}
+
+void parley_channel_connect(parley_channel *channel)
+{
+    struct errand *errand = pl_calloc(1, sizeof(*errand));
+    if (errand == NULL) {
+        return; /* the first call connects */
+    }
+    errand->mail.deliver = deliver_connect;
+    errand->channel = channel;
+    pl_loop_post(channel->loop, &errand->mail);
+}
+
 parley_channel_state parley_channel_get_state(parley_channel *channel)
 {
     (void)pthread_mutex_lock(&channel->shared.mu);
     parley_channel_state state = channel->shared.state;
     (void)pthread_mutex_unlock(&channel->shared.mu);
     return state;
+}
+
+size_t parley_channel_waiting_calls(parley_channel *channel)
+{
+    return atomic_load(&channel->waiting_count);
 }
 
 void parley_channel_watch_state(parley_channel *channel,

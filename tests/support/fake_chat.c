@@ -57,6 +57,7 @@ struct fake_chat {
     char last_peer[64];
     char last_token[256];
     bool is_holding;
+    uint32_t streams_max;
     int64_t repeat;
     int64_t skip_seq;
 };
@@ -398,6 +399,7 @@ static void listen_at(struct fake_chat *chat, const char *address)
     struct grpc_server_options options = {
         .address = address,
         .tls = chat->tls,
+        .limits = {.streams_max = chat->streams_max},
     };
     must(grpc_server_start(chat->loops, chat->server, &options, &chat->grpc, &err), &err);
     (void)snprintf(chat->address, sizeof(chat->address), "%s", grpc_server_address(chat->grpc));
@@ -415,6 +417,7 @@ struct fake_chat *fake_chat_start(const struct fake_chat_options *options)
     chat->log = calloc(MESSAGES_MAX, sizeof(*chat->log));
     assert_non_null(chat->log);
     chat->tls = chosen.tls == NULL ? NULL : pl_tls_ref(chosen.tls);
+    chat->streams_max = chosen.streams_max;
     pl_list_init(&chat->subscribers);
     must(loops_new(1, &chat->loops, &err), &err);
     must(server_new(&chat->server, &err), &err);

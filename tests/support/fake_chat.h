@@ -16,8 +16,9 @@ struct pl_tls;
 struct fake_chat; /* opaque */
 
 struct fake_chat_options {
-    const char *address; /* NULL: "127.0.0.1:0" */
-    struct pl_tls *tls;  /* refs; NULL: cleartext */
+    const char *address;  /* NULL: "127.0.0.1:0" */
+    struct pl_tls *tls;   /* refs; NULL: cleartext */
+    unsigned streams_max; /* calls at once on a connection; 0: as the server has it */
 };
 
 enum fake_chat_rpc {

@@ -72,12 +72,25 @@ PARLEY_API void parley_message_free(ProtobufCMessage *message);
 
 typedef struct parley_channel parley_channel; /* see parley/channel.h */
 
+/* Trying again what failed before anything was heard of an answer (gRFC A6): for methods that may
+ * run twice. What the server certainly did not begin is sent again without a policy too. The server
+ * has a say by grpc-retry-pushback-ms. The call's deadline covers all attempts. */
+typedef struct parley_retry_policy {
+    unsigned attempts_max;       /* with the first; 2 to 5 */
+    uint32_t codes;              /* PARLEY_RETRY_ON(PARLEY_UNAVAILABLE) | ... */
+    uint32_t backoff_initial_ms; /* before the second attempt; 0: 100 ms; with 20 % of jitter */
+    uint32_t backoff_max_ms;     /* 0: 10 s */
+    double backoff_multiplier;   /* 0: 2 */
+} parley_retry_policy;
+#define PARLEY_RETRY_ON(code) (UINT32_C(1) << (code))
+
 /* Zero-initialise, set size = sizeof(parley_call_options), then what you need. NULL: defaults. */
 typedef struct parley_call_options {
     size_t size;
     int64_t timeout_ms;              /* deadline of the whole call; 0: the channel's default */
     const parley_metadata *metadata; /* borrows: copied at the start */
     bool wait_for_ready;             /* wait for a connection instead of failing with UNAVAILABLE */
+    const parley_retry_policy *retry; /* copied; NULL: the channel's */
     bool compress; /* gzip our messages, from half a KiB on; the server's may come so anyway */
 } parley_call_options;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "raw_server.h"
 
+#include "base/clock.h"
 #include "support/check.h"
 
 #include <arpa/inet.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define ACCEPTS_MAX  64
 #define FRAME_HEADER 9
 #define PREFACE_LEN  24
 
@@ -29,6 +31,9 @@ struct raw_server {
     char target[32];
     pthread_t thread;
     atomic_uint accepts;
+    atomic_uint calls;
+    int64_t accepted_ms[ACCEPTS_MAX]; /* written before `accepts` counts it */
+    const char *pushback;
 };
 
 /* Returns false: the peer is gone, or the test is over. */
@@ -99,6 +104,30 @@ static void put_answer(int fd, uint8_t stream)
     put_frame(fd, FRAME_HEADERS, 5, stream, status, sizeof(status) - 1);
 }
 
+/* Trailers-only: UNAVAILABLE, with a pushback if there is one. */
+static void put_failure(const struct raw_server *server, int fd, uint8_t stream)
+{
+    static const char head[] = "\x88\x00\x0c"
+                               "content-type\x10"
+                               "application/grpc"
+                               "\x00\x0b"
+                               "grpc-status\x02"
+                               "14";
+    static const char name[] = "\x00\x16"
+                               "grpc-retry-pushback-ms";
+    char block[128];
+    size_t len = sizeof(head) - 1;
+    memcpy(block, head, len);
+    if (server->pushback != NULL) {
+        memcpy(block + len, name, sizeof(name) - 1);
+        len += sizeof(name) - 1;
+        block[len++] = (char)strlen(server->pushback);
+        memcpy(block + len, server->pushback, strlen(server->pushback));
+        len += strlen(server->pushback);
+    }
+    put_frame(fd, FRAME_HEADERS, 5, stream, block, (uint8_t)len);
+}
+
 /* Read frames until a call begins. Returns its stream, or 0: the peer is gone. */
 static uint8_t next_call(struct raw_server *server, int fd)
 {
@@ -110,6 +139,7 @@ static uint8_t next_call(struct raw_server *server, int fd)
             return 0;
         }
         if (header[3] == FRAME_HEADERS) {
+            atomic_fetch_add(&server->calls, 1);
             return header[8];
         }
     }
@@ -121,6 +151,27 @@ static void answer_calls(struct raw_server *server, int fd)
     for (uint8_t stream = next_call(server, fd); stream != 0; stream = next_call(server, fd)) {
         put_answer(fd, stream);
     }
+}
+
+/* @param limit  0: for ever */
+static void fail_calls(struct raw_server *server, int fd, unsigned limit)
+{
+    for (unsigned i = 0; limit == 0 || i < limit; i++) {
+        uint8_t stream = next_call(server, fd);
+        if (stream == 0) {
+            return;
+        }
+        put_failure(server, fd, stream);
+    }
+}
+
+static void complain_of_pings(struct raw_server *server, int fd)
+{
+    uint8_t stream = next_call(server, fd);
+    uint8_t goaway[8 + 14] = {0, 0, 0, stream, 0, 0, 0, 11};
+    memcpy(goaway + 8, "too_many_pings", 14);
+    put_frame(fd, 7, 0, 0, goaway, sizeof(goaway));
+    put_answer(fd, stream);
 }
 
 static void wait_end(struct raw_server *server, int fd)
@@ -169,6 +220,20 @@ static void play(struct raw_server *server, int fd, enum raw_act act)
         wait_end(server, fd);
         return;
     }
+    case RAW_FAIL:
+        put_settings(fd);
+        fail_calls(server, fd, 0);
+        return;
+    case RAW_FAIL_TWICE:
+        put_settings(fd);
+        fail_calls(server, fd, 2);
+        answer_calls(server, fd);
+        return;
+    case RAW_PINGED_TOO_OFTEN:
+        put_settings(fd);
+        complain_of_pings(server, fd);
+        wait_end(server, fd);
+        return;
     default:
         put_settings(fd);
         answer_calls(server, fd);
@@ -182,6 +247,9 @@ static void *run(void *context)
     while (wait_readable(server, server->listener)) {
         int fd = accept(server->listener, NULL, NULL);
         unsigned index = atomic_load(&server->accepts);
+        if (index < ACCEPTS_MAX) {
+            server->accepted_ms[index] = pl_clock_monotonic_ms();
+        }
         atomic_store(&server->accepts, index + 1);
         play(server, fd, server->acts[index < server->act_count ? index : server->act_count - 1]);
         (void)close(fd);
@@ -229,4 +297,20 @@ const char *raw_server_target(const struct raw_server *server)
 unsigned raw_server_accepts(struct raw_server *server)
 {
     return atomic_load(&server->accepts);
+}
+
+int64_t raw_server_accepted_ms(const struct raw_server *server, unsigned index)
+{
+    assert_true(index < ACCEPTS_MAX);
+    return server->accepted_ms[index];
+}
+
+unsigned raw_server_calls(struct raw_server *server)
+{
+    return atomic_load(&server->calls);
+}
+
+void raw_server_push_back(struct raw_server *server, const char *text)
+{
+    server->pushback = text;
 }

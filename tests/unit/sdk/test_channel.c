@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A channel's states, its waits between attempts, GOAWAY, TLS names and kinds of targets. */
 #include "certs.h"
+#include "channel_impl.h"
 #include "raw_server.h"
 #include "sdk_world.h"
 
-#include "base/clock.h"
 #include "support/check.h"
 #include "support/fake_chat.h"
 #include "support/tmp_dir.h"
@@ -22,8 +22,6 @@ struct history {
     pthread_mutex_t mu;
     parley_channel_state states[STATES_MAX];
     size_t count;
-    int64_t attempts_ms[STATES_MAX]; /* when the channel began to connect */
-    size_t attempt_count;
 };
 
 static void on_state(void *user, parley_channel_state state)
@@ -32,9 +30,6 @@ static void on_state(void *user, parley_channel_state state)
     (void)pthread_mutex_lock(&history->mu);
     if (history->count < STATES_MAX) {
         history->states[history->count++] = state;
-    }
-    if (state == PARLEY_CHANNEL_CONNECTING && history->attempt_count < STATES_MAX) {
-        history->attempts_ms[history->attempt_count++] = pl_clock_monotonic_ms();
     }
     (void)pthread_mutex_unlock(&history->mu);
 }
@@ -94,10 +89,9 @@ static void test_failing_channel_fails_calls_at_once_but_those_that_wait(void **
 
 /* ---- backoff ---- */
 
-/* Attempts are timed by the channel itself; its clock is read once a turn, hence the margins. */
-static int64_t gap(const struct history *history, unsigned i)
+static int64_t gap(const struct raw_server *server, unsigned i)
 {
-    return history->attempts_ms[i + 1] - history->attempts_ms[i];
+    return raw_server_accepted_ms(server, i + 1) - raw_server_accepted_ms(server, i);
 }
 
 /* 60, 96, 154, 246 ms, each with 20 % of jitter; a connection that never said SETTINGS resets
@@ -113,20 +107,17 @@ static void test_waits_grow_and_only_settings_reset_them(void **state)
     parley_channel_options options = {.size = sizeof(options), .backoff_initial_ms = 60};
     parley_channel *channel = channel_with(raw_server_target(server), &options);
     parley_call_options wait = {.size = sizeof(wait), .wait_for_ready = true};
-    struct history history = {.mu = PTHREAD_MUTEX_INITIALIZER};
     (void)state;
-    parley_channel_watch_state(channel, on_state, &history);
     expect_code(send_hello(channel, &wait), PARLEY_UNAVAILABLE); /* cut off by READY_HANG_UP */
     expect_code(send_hello(channel, &wait), PARLEY_OK);
     assert_int_equal(raw_server_accepts(server), 7);
     parley_channel_free(channel);
-    assert_int_equal(history.attempt_count, 7);
     for (unsigned i = 0; i < 4; i++) {
-        print_message("gap %u: %lld ms\n", i, (long long)gap(&history, i));
-        assert_true((double)gap(&history, i) >= expected_ms[i] * 0.8 * 0.85);
+        print_message("gap %u: %lld ms\n", i, (long long)gap(server, i));
+        assert_true((double)gap(server, i) >= expected_ms[i] * 0.8 * 0.85);
     }
-    assert_true((double)gap(&history, 5) >= 60 * 0.8 * 0.85);
-    assert_true((double)gap(&history, 5) < 393 * 0.8); /* what it would be without the reset */
+    assert_true((double)gap(server, 5) >= 60 * 0.8 * 0.85);
+    assert_true((double)gap(server, 5) < 393 * 0.8); /* what it would be without the reset */
     raw_server_stop(server);
 }
 
@@ -138,18 +129,16 @@ static void test_waits_are_jittered_and_capped(void **state)
         .size = sizeof(options), .backoff_initial_ms = 50, .backoff_max_ms = 50};
     parley_channel *channel = channel_with(raw_server_target(server), &options);
     struct outcome outcome = {0};
-    struct history history = {.mu = PTHREAD_MUTEX_INITIALIZER};
     int64_t shortest = INT64_MAX;
     int64_t longest = 0;
     (void)state;
-    parley_channel_watch_state(channel, on_state, &history);
     parley_call_options wait = {.size = sizeof(wait), .wait_for_ready = true};
     (void)start_hello(channel, &wait, &outcome);
     WAIT_FOR(raw_server_accepts(server) >= 16);
     parley_channel_free(channel);
     for (unsigned i = 0; i < 15; i++) {
-        shortest = gap(&history, i) < shortest ? gap(&history, i) : shortest;
-        longest = gap(&history, i) > longest ? gap(&history, i) : longest;
+        shortest = gap(server, i) < shortest ? gap(server, i) : shortest;
+        longest = gap(server, i) > longest ? gap(server, i) : longest;
     }
     assert_true((double)shortest >= 50 * 0.8 * 0.85);
     assert_true(longest >= shortest + 5);
@@ -204,6 +193,7 @@ static void test_connection_that_answers_no_ping_is_given_up(void **state)
 {
     static const enum raw_act acts[] = {RAW_READY_SILENCE, RAW_ANSWER};
     struct raw_server *server = raw_server_start(acts, 2);
+    sdk_keepalive_min_ms = 30;
     parley_channel_options options = {
         .size = sizeof(options), .keepalive_ms = 30, .keepalive_timeout_ms = 30};
     parley_channel *channel = channel_with(raw_server_target(server), &options);
@@ -212,6 +202,68 @@ static void test_connection_that_answers_no_ping_is_given_up(void **state)
     expect_code(send_hello(channel, NULL), PARLEY_OK);
     parley_channel_free(channel);
     raw_server_stop(server);
+}
+
+/* gRFC A8: a server that is asked too often says so, and is asked half as often from then on. */
+static void test_keepalive_slows_down_when_a_server_minds(void **state)
+{
+    static const enum raw_act acts[] = {RAW_PINGED_TOO_OFTEN, RAW_ANSWER};
+    struct raw_server *server = raw_server_start(acts, 2);
+    sdk_keepalive_min_ms = 10000;
+    parley_channel_options options = {.size = sizeof(options), .keepalive_ms = 1};
+    parley_channel *channel = channel_with(raw_server_target(server), &options);
+    (void)state;
+    assert_int_equal(channel->keepalive_ms, 10000); /* no less is allowed */
+    expect_code(send_hello(channel, NULL), PARLEY_OK);
+    expect_code(send_hello(channel, NULL), PARLEY_OK);
+    assert_int_equal(raw_server_accepts(server), 2);
+    assert_int_equal(parley_channel_get_state(channel), PARLEY_CHANNEL_READY);
+    assert_int_equal(channel->keepalive_ms, 20000);
+    parley_channel_free(channel);
+    raw_server_stop(server);
+}
+
+static void test_calls_over_the_servers_limit_wait_for_room(void **state)
+{
+    struct fake_chat_options server = {.streams_max = 2};
+    struct fake_chat *chat = fake_chat_start(&server);
+    parley_channel *channel = channel_to(fake_chat_target(chat));
+    struct outcome outcomes[8] = {0};
+    parley_call *calls[8];
+    struct outcome late = {0};
+    (void)state;
+    expect_code(send_hello(channel, NULL), PARLEY_OK);
+    fake_chat_hold(chat, true);
+    for (size_t i = 0; i < PL_COUNT(outcomes); i++) {
+        calls[i] = start_hello(channel, NULL, &outcomes[i]);
+    }
+    parley_call_options soon = {.size = sizeof(soon), .timeout_ms = 30};
+    (void)start_hello(channel, &soon, &late);
+    WAIT_FOR(atomic_load(&late.count) == 1);
+    assert_int_equal(atomic_load(&late.code), PARLEY_DEADLINE_EXCEEDED);
+    assert_int_equal(parley_channel_waiting_calls(channel), 6);
+    assert_int_equal(fake_chat_calls(chat, FAKE_SEND), 3);
+    fake_chat_hold(chat, false);
+    parley_call_cancel(calls[0]);
+    parley_call_cancel(calls[1]);
+    for (size_t i = 0; i < PL_COUNT(outcomes); i++) {
+        WAIT_FOR(atomic_load(&outcomes[i].count) == 1);
+        assert_int_equal(atomic_load(&outcomes[i].code), i < 2 ? PARLEY_CANCELLED : PARLEY_OK);
+    }
+    assert_int_equal(parley_channel_waiting_calls(channel), 0);
+    parley_channel_free(channel);
+    fake_chat_stop(chat);
+}
+
+static void test_channel_connects_when_it_is_told_to(void **state)
+{
+    struct fake_chat *chat = fake_chat_start(NULL);
+    parley_channel *channel = channel_to(fake_chat_target(chat));
+    (void)state;
+    parley_channel_connect(channel);
+    WAIT_FOR(parley_channel_get_state(channel) == PARLEY_CHANNEL_READY);
+    parley_channel_free(channel);
+    fake_chat_stop(chat);
 }
 
 /* ---- TLS ---- */
@@ -327,6 +379,9 @@ int main(void)
         cmocka_unit_test(test_call_that_the_server_did_not_begin_is_sent_again),
         cmocka_unit_test(test_each_call_takes_a_new_connection_after_goaway),
         cmocka_unit_test(test_connection_that_answers_no_ping_is_given_up),
+        cmocka_unit_test(test_keepalive_slows_down_when_a_server_minds),
+        cmocka_unit_test(test_calls_over_the_servers_limit_wait_for_room),
+        cmocka_unit_test(test_channel_connects_when_it_is_told_to),
         cmocka_unit_test(test_tls_checks_the_authority_and_the_name),
         cmocka_unit_test(test_unix_socket_is_a_target),
         cmocka_unit_test(test_names_are_resolved_and_every_address_is_tried),

@@ -94,6 +94,37 @@ static void test_a_name_may_have_several_addresses(void **state)
     pl_loop_free(loop);
 }
 
+static void test_a_list_gives_its_addresses_in_order(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *target;
+        const char *first;
+        const char *last;
+        size_t count;
+    } rows[] = {
+        {"ipv4:127.0.0.1:5,127.0.0.2", "127.0.0.1:5", "127.0.0.2:443", 2},
+        {"ipv6:[::1]:5,[::2]:6", "[::1]:5", "[::2]:6", 2},
+        {"127.0.0.3:1,127.0.0.2:2,127.0.0.1:3", "127.0.0.3:1", "127.0.0.1:3", 3},
+        {"dns:///127.0.0.1:1,[::1]:2", "127.0.0.1:1", "[::1]:2", 2},
+        {"ipv4:none.invalid:1,127.0.0.1:2", "127.0.0.1:2", "127.0.0.1:2", 1},
+    };
+    struct pl_loop *loop = NULL;
+    assert_int_equal(pl_loop_new(&loop, NULL), PARLEY_OK);
+    for (size_t i = 0; i < PL_COUNT(rows); i++) {
+        struct told told = {.times = 0};
+        print_message("  %s\n", rows[i].target);
+        assert_int_equal(pl_resolve(loop, rows[i].target, "443", on_resolved, &told, NULL),
+                         PARLEY_OK);
+        run(loop, &told);
+        assert_int_equal(told.code, PARLEY_OK);
+        assert_int_equal(told.count, rows[i].count);
+        assert_string_equal(told.addresses[0], rows[i].first);
+        assert_string_equal(told.addresses[told.count - 1], rows[i].last);
+    }
+    pl_loop_free(loop);
+}
+
 static void test_a_name_that_is_none_is_told_later(void **state)
 {
     (void)state;
@@ -115,8 +146,17 @@ static void test_a_name_that_is_none_is_told_later(void **state)
 static void test_a_target_that_is_none_is_refused_at_once(void **state)
 {
     (void)state;
-    static const char *const targets[] = {"",      ":80",           "dns://8.8.8.8/example.org:80",
-                                          "unix:", "example.org:x", "[::1:80"};
+    static const char *const targets[] = {"",
+                                          ":80",
+                                          "dns://8.8.8.8/example.org:80",
+                                          "unix:",
+                                          "example.org:x",
+                                          "[::1:80",
+                                          "a:1,",
+                                          ",a:1",
+                                          "a:1,,b:1",
+                                          "a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,"
+                                          "a:1,a:1,a:1,a:1"};
     struct pl_loop *loop = NULL;
     struct told told = {.times = 0};
     assert_int_equal(pl_loop_new(&loop, NULL), PARLEY_OK);
@@ -151,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_form_of_target_leads_to_its_address),
         cmocka_unit_test(test_a_name_may_have_several_addresses),
+        cmocka_unit_test(test_a_list_gives_its_addresses_in_order),
         cmocka_unit_test(test_a_name_that_is_none_is_told_later),
         cmocka_unit_test(test_a_target_that_is_none_is_refused_at_once),
         cmocka_unit_test(test_a_loop_that_ends_waits_for_the_answer),

@@ -38,8 +38,10 @@ static void on_close(void *owner, struct pl_stream *stream, const struct pl_stat
                    status->message != NULL ? status->message : "");
 }
 
-static void on_goaway(void *owner, uint32_t h2_error)
+static void on_goaway(void *owner, uint32_t h2_error, const char *debug_text, size_t len)
 {
+    (void)debug_text;
+    (void)len;
     (void)h2_error;
     ((struct caller *)owner)->goaways++;
 }

@@ -114,8 +114,10 @@ static void on_close(void *owner, struct pl_stream *stream, const struct pl_stat
     }
 }
 
-static void on_goaway(void *owner, uint32_t h2_error)
+static void on_goaway(void *owner, uint32_t h2_error, const char *debug_text, size_t len)
 {
+    (void)debug_text;
+    (void)len;
     (void)h2_error;
     struct pair_side *side = owner;
     side->goaways++;
