@@ -6,6 +6,7 @@
 #include "wire/timeout.h"
 
 #include <string.h>
+#include <strings.h>
 
 static bool equals(const char *text, size_t len, const char *expected, size_t expected_len)
 {
@@ -101,6 +102,19 @@ static void take_grpc(struct pl_stream *stream, const char *name, size_t name_le
     }
 }
 
+/* Of "application/grpc+CODEC", with or without parameters, only protobuf is understood. */
+static bool is_codec_ours(const char *value, size_t len)
+{
+    static const char OURS[] = "+proto";
+    const char *plus = memchr(value, '+', len);
+    const char *end = memchr(value, ';', len);
+    if (plus == NULL || (end != NULL && end < plus)) {
+        return true;
+    }
+    size_t codec_len = (size_t)((end != NULL ? end : value + len) - plus);
+    return codec_len == sizeof(OURS) - 1 && strncasecmp(plus, OURS, codec_len) == 0;
+}
+
 int pl_request_header(struct pl_stream *stream, const char *name, size_t name_len,
                       const char *value, size_t value_len)
 {
@@ -110,11 +124,8 @@ int pl_request_header(struct pl_stream *stream, const char *name, size_t name_le
     if (name[0] == ':') {
         take_pseudo(stream, name, name_len, value, value_len);
     } else if (EQUALS(name, name_len, "content-type")) {
-        stream->is_content_grpc = pl_headers_is_content_grpc(value, value_len);
-        /* There is no JSON codec behind "application/grpc+json". */
-        if (EQUALS(value, value_len, "application/grpc+json")) {
-            stream->is_content_grpc = false;
-        }
+        stream->is_content_grpc =
+            pl_headers_is_content_grpc(value, value_len) && is_codec_ours(value, value_len);
     } else if (name_len > 5 && memcmp(name, "grpc-", 5) == 0) {
         take_grpc(stream, name, name_len, value, value_len);
     } else if (!EQUALS(name, name_len, "te") && !EQUALS(name, name_len, "host") &&

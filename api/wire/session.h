@@ -176,6 +176,9 @@ size_t pl_stream_write(struct pl_stream *stream, struct pl_buf *frames, size_t o
 void pl_stream_compress(struct pl_stream *stream, bool is_wanted);
 /* Inside on_message: did the message come compressed? */
 bool pl_stream_is_message_compressed(const struct pl_stream *stream);
+/* Does the peer's grpc-encoding name something that we speak? Messages that say that they are not
+ * compressed arrive anyway; whoever cannot make sense of one knows the likely reason. */
+bool pl_stream_is_encoding_known(const struct pl_stream *stream);
 size_t pl_stream_queued_bytes(const struct pl_stream *stream);
 bool pl_stream_is_above_high_water(const struct pl_stream *stream);
 /* While paused no message is delivered and the peer's window is not given back. */

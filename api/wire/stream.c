@@ -253,6 +253,11 @@ bool pl_stream_is_message_compressed(const struct pl_stream *stream)
     return stream->framer.is_compressed;
 }
 
+bool pl_stream_is_encoding_known(const struct pl_stream *stream)
+{
+    return stream->framer.encoding != PL_ENCODING_UNKNOWN;
+}
+
 size_t pl_stream_queued_bytes(const struct pl_stream *stream)
 {
     return stream->queue.bytes;

@@ -142,7 +142,8 @@ parley_server_call *call_open(struct call_lane *lane, const struct call_opening 
     return call;
 }
 
-/* R15: what cannot be parsed is INTERNAL, as every gRPC server says. */
+/* R15: what cannot be parsed is INTERNAL, as every gRPC server says. If the client announced an
+ * encoding that we do not speak, that is why, whatever the message's flag claims (C2). */
 static ProtobufCMessage *decode(parley_server_call *call, struct pl_arena *arena,
                                 const uint8_t *data, size_t len)
 {
@@ -151,8 +152,10 @@ static ProtobufCMessage *decode(parley_server_call *call, struct pl_arena *arena
     enum parley_code code =
         pl_pb_decode(call->entry->method->request, data, len, arena, NULL, &message, &err);
     if (code != PARLEY_OK) {
-        err.code = code;
-        call_end_text(call, code, err.text);
+        bool is_encoded =
+            call->ops->is_encoding_known != NULL && !call->ops->is_encoding_known(call->stream);
+        call_end_text(call, is_encoded ? PARLEY_UNIMPLEMENTED : code,
+                      is_encoded ? "grpc: message encoding is not supported" : err.text);
         return NULL;
     }
     return message;

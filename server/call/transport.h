@@ -34,6 +34,8 @@ struct call_transport_ops {
     void (*compress)(void *stream, bool is_wanted);
     /* Inside of call_on_message: did the message come compressed? NULL: they never do. */
     bool (*is_message_compressed)(const void *stream);
+    /* Is the encoding that the client announced one that we speak? NULL: it always is. */
+    bool (*is_encoding_known)(const void *stream);
     /* While paused no message event may come. */
     void (*pause)(void *stream, bool paused);
 };

@@ -47,6 +47,11 @@ static bool is_message_compressed(const void *stream)
     return pl_stream_is_message_compressed(stream);
 }
 
+static bool is_encoding_known(const void *stream)
+{
+    return pl_stream_is_encoding_known(stream);
+}
+
 static void pause_stream(void *stream, bool paused)
 {
     pl_stream_pause(stream, paused);
@@ -61,6 +66,7 @@ static const struct call_transport_ops stream_ops = {
     .cancel = cancel,
     .compress = compress,
     .is_message_compressed = is_message_compressed,
+    .is_encoding_known = is_encoding_known,
     .pause = pause_stream,
 };
 

@@ -160,6 +160,8 @@ static const struct row rows[] = {
      200, "12", "", NO_RESET, false},
     {"C2 snappy with flag 0", FIELDS(BASE, GRPC, "grpc-encoding", "snappy"), EMPTY, 200, "0", "",
      NO_RESET, false},
+    {"C2 snappy with flag 0 and no message", FIELDS(BASE, GRPC, "grpc-encoding", "snappy"),
+     BYTES(0, 0, 0, 0, 2, 0xff, 0xff), 200, "12", "", NO_RESET, false},
     {"C3 gzip garbage", FIELDS(BASE, GRPC, "grpc-encoding", "gzip"), BYTES(1, 0, 0, 0, 2, 'h', 'i'),
      200, "13", "", NO_RESET, false},
 };

@@ -68,6 +68,11 @@ static void cancel(void *stream)
     ((struct fake_call *)stream)->cancels++;
 }
 
+static bool is_encoding_known(const void *stream)
+{
+    return !((const struct fake_call *)stream)->is_encoding_unknown;
+}
+
 static void pause_stream(void *stream, bool paused)
 {
     ((struct fake_call *)stream)->is_paused = paused;
@@ -80,6 +85,7 @@ static const struct call_transport_ops ops = {
     .is_above_high_water = is_above_high_water,
     .finish = finish,
     .cancel = cancel,
+    .is_encoding_known = is_encoding_known,
     .pause = pause_stream,
 };
 

@@ -42,6 +42,7 @@ struct fake_call {
     bool is_paused;
     size_t queued_bytes; /* told to the call */
     bool is_above_high_water;
+    bool is_encoding_unknown;
     enum parley_code code;
     char message[1200];
     char field[64];

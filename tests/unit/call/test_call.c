@@ -116,6 +116,25 @@ static void test_r15_what_is_no_message_ends_with_internal(void **state)
     }
 }
 
+static void test_c2_what_is_no_message_may_be_encoded_in_a_way_we_do_not_know(void **state)
+{
+    (void)state;
+    static const uint8_t junk[] = {0xff, 0xff};
+    static const char *const paths[] = {"/test.Echo/Unary", "/test.Echo/Both"};
+    for (size_t i = 0; i < PL_COUNT(paths); i++) {
+        struct fake_server fake;
+        struct fake_call call = {.metadata = NULL};
+        fake_server_init(&fake);
+        fake_open(&fake, &call, paths[i], INT64_MAX);
+        call.is_encoding_unknown = true;
+        call_on_message(call.call, junk, sizeof(junk));
+        call_on_half_close(call.call);
+        assert_int_equal(call.code, PARLEY_UNIMPLEMENTED);
+        fake_close(&call, PARLEY_OK);
+        fake_server_deinit(&fake);
+    }
+}
+
 static void test_a_stream_hears_each_message_and_the_half_close(void **state)
 {
     (void)state;
@@ -487,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_a_unary_call_is_run_at_the_half_close_and_answered_once),
         cmocka_unit_test(test_what_is_wrong_with_a_request_is_answered_without_the_handler),
         cmocka_unit_test(test_r15_what_is_no_message_ends_with_internal),
+        cmocka_unit_test(test_c2_what_is_no_message_may_be_encoded_in_a_way_we_do_not_know),
         cmocka_unit_test(test_a_stream_hears_each_message_and_the_half_close),
         cmocka_unit_test(test_t7_a_unary_answer_has_exactly_one_message),
         cmocka_unit_test(test_t9_nothing_follows_the_status),
