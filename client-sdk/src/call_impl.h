@@ -85,6 +85,7 @@ struct parley_call {
         bool is_replayable; /* frames has all that was written */
         bool is_half_closed;
         bool is_paused;
+        bool has_message; /* one at least */
         unsigned
             failures; /* attempts that are over; those that the server did not begin not counted */
         bool was_refused; /* once is enough */

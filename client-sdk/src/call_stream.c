@@ -149,6 +149,13 @@ static void on_headers(void *owner, struct pl_stream *stream)
     }
 }
 
+/* statuscodes.md: response cardinality violation. */
+static parley_error *one_response_error(const parley_call *call)
+{
+    return sdk_error(PARLEY_UNIMPLEMENTED, "the server did not answer %s with one message",
+                     call->method->path);
+}
+
 static void on_message(void *owner, struct pl_stream *stream, const uint8_t *data, size_t len)
 {
     parley_call *call = pl_stream_user(stream);
@@ -156,6 +163,11 @@ static void on_message(void *owner, struct pl_stream *stream, const uint8_t *dat
     if (call == NULL || call->own.failure != NULL) {
         return;
     }
+    if (call->own.has_message && !call->method->server_streaming) {
+        sdk_call_abort(call, one_response_error(call));
+        return;
+    }
+    call->own.has_message = true;
     enum parley_code code = call->events->on_bytes(call->user, data, len);
     if (code != PARLEY_OK) {
         sdk_call_abort(call,
@@ -181,6 +193,9 @@ static void end(parley_call *call, struct pl_stream *stream, const struct pl_sta
     }
     if (error == NULL) {
         error = sdk_error_from_status(status, pl_stream_trailers(stream));
+    }
+    if (error == NULL && !call->own.has_message && !call->method->server_streaming) {
+        error = one_response_error(call);
     }
     if (error == NULL) {
         retry_succeeded(&call->channel->throttle);

@@ -223,19 +223,15 @@ parley_error *parley_stream_finish(parley_stream *stream)
     return error;
 }
 
-/* Read what there must be exactly one of, up to the status; then free the stream. */
+/* Read the one message and wait for the status; then free the stream. */
 static parley_error *finish_one(parley_stream *stream, ProtobufCMessage **response)
 {
-    ProtobufCMessage *extra = NULL;
+    ProtobufCMessage *none = NULL;
     *response = NULL;
-    bool has_one = parley_stream_read(stream, response) == 1;
-    bool has_two = has_one && parley_stream_read(stream, &extra) == 1;
-    parley_error *error = parley_stream_finish(stream);
-    if (has_two || (error == NULL && !has_one)) {
-        parley_message_free(extra);
-        parley_error_free(error);
-        error = sdk_error(PARLEY_UNIMPLEMENTED, "the server did not answer with one message");
+    if (parley_stream_read(stream, response) == 1) {
+        (void)!parley_stream_read(stream, &none); /* the end: there is one message at most */
     }
+    parley_error *error = parley_stream_finish(stream);
     if (error != NULL) {
         parley_message_free(*response);
         *response = NULL;

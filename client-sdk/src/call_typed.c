@@ -20,7 +20,6 @@ struct typed {
     const ProtobufCMessageDescriptor *response;
     struct pl_arena arena; /* one message at a time; of a unary call, until the end */
     ProtobufCMessage *unary_response;
-    unsigned message_count;
     max_align_t context[]; /* of generated code: what its callbacks get instead of `user` */
 };
 
@@ -80,9 +79,6 @@ static const struct sdk_call_events stream_events = {
 static enum parley_code on_unary_bytes(void *user, const uint8_t *data, size_t len)
 {
     struct typed *typed = user;
-    if (typed->message_count++ > 0) {
-        return PARLEY_UNIMPLEMENTED; /* statuscodes.md: response cardinality violation */
-    }
     return pl_pb_decode(typed->response, data, len, &typed->arena, NULL, &typed->unary_response,
                         NULL);
 }
@@ -90,16 +86,10 @@ static enum parley_code on_unary_bytes(void *user, const uint8_t *data, size_t l
 static void on_unary_done(void *user, const parley_error *error, const parley_metadata *trailers)
 {
     struct typed *typed = user;
-    parley_error *missing = NULL;
-    if (error == NULL && typed->unary_response == NULL) {
-        missing = sdk_error(PARLEY_UNIMPLEMENTED, "the server answered OK without a message");
-        error = missing;
-    }
     if (typed->to.on_unary_done != NULL) {
         typed->to.on_unary_done(typed->to.user, error, error == NULL ? typed->unary_response : NULL,
                                 trailers);
     }
-    parley_error_free(missing);
     free_typed(typed);
 }
 

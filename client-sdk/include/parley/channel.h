@@ -40,7 +40,7 @@ typedef struct parley_channel_options {
     const char *key_file;
     const char *token;      /* sent with every call as "authorization: Bearer ..."; NULL: none */
     const char *user_agent; /* put before ours; NULL: none */
-    int64_t default_timeout_ms;  /* of unary calls without one; 0: 30 s */
+    int64_t default_timeout_ms;  /* of unary calls without one; 0: 30 s; INT64_MAX: none */
     uint32_t backoff_initial_ms; /* first wait after a failed connection; 0: 1 s (gRPC connection
                                     backoff) */
     uint32_t backoff_max_ms;     /* 0: 120 s */

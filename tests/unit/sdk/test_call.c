@@ -210,6 +210,51 @@ static void *write_many(void *user)
     return NULL;
 }
 
+struct counted {
+    atomic_int messages;
+    atomic_int code; /* -1: not over */
+};
+
+static void count_message(void *user, const ProtobufCMessage *message)
+{
+    struct counted *counted = user;
+    (void)message;
+    (void)atomic_fetch_add(&counted->messages, 1);
+}
+
+static void keep_code(void *user, const parley_error *error, const parley_metadata *trailers)
+{
+    struct counted *counted = user;
+    (void)trailers;
+    atomic_store(&counted->code, (int)parley_error_code(error));
+}
+
+static void test_one_response_is_neither_none_nor_two(void **state)
+{
+    struct world *world = *state;
+    static char conversation[] = "c";
+    /* A stream of pages, of which the client thinks that it is one answer. */
+    parley_method method = parley_v1_ChatService_methods[parley_v1_ChatService_M_History];
+    method.server_streaming = false;
+    const parley_call_events events = {.on_message = count_message, .on_done = keep_code};
+    Parley__V1__HistoryRequest request = PARLEY__V1__HISTORY_REQUEST__INIT;
+    request.conversation_id = conversation;
+    for (int sent = 0; sent < 3; sent++) {
+        enum parley_code code = sent == 1 ? PARLEY_OK : PARLEY_UNIMPLEMENTED;
+        ProtobufCMessage *response = NULL;
+        struct counted counted = {.code = -1};
+        expect_code(parley_unary(world->channel, &method, NULL, &request.base, &response), code);
+        assert_int_equal(response != NULL, code == PARLEY_OK);
+        parley_message_free(response);
+        assert_non_null(
+            parley_call_start(world->channel, &method, NULL, &request.base, &events, &counted));
+        WAIT_FOR(atomic_load(&counted.code) != -1);
+        assert_int_equal(atomic_load(&counted.code), code);
+        assert_int_equal(atomic_load(&counted.messages), sent > 0);
+        expect_code(send_hello(world->channel, NULL), PARLEY_OK);
+    }
+}
+
 static void test_stream_is_written_and_read_by_two_threads(void **state)
 {
     struct world *world = *state;
@@ -413,6 +458,7 @@ int main(void)
         WITH_WORLD(test_cancelled_call_is_done_once),
         WITH_WORLD(test_synchronous_call_in_a_callback_is_refused),
         WITH_WORLD(test_message_over_the_limit_is_refused),
+        WITH_WORLD(test_one_response_is_neither_none_nor_two),
         WITH_WORLD(test_stream_is_written_and_read_by_two_threads),
         WITH_WORLD(test_finish_cancels_a_stream_that_goes_on),
         WITH_WORLD(test_unread_messages_are_bounded_and_none_is_lost),
