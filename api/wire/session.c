@@ -285,6 +285,11 @@ size_t pl_session_stream_count(const struct pl_session *session)
     return session->stream_count;
 }
 
+size_t pl_session_streams_max(const struct pl_session *session)
+{
+    return session->limits.streams_max;
+}
+
 size_t pl_session_queued_bytes(const struct pl_session *session)
 {
     return session->queued_bytes;

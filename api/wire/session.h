@@ -107,6 +107,7 @@ bool pl_session_is_over(const struct pl_session *session);
 /* The HTTP/2 error that we ended the connection for, or NULL: a clean end so far. */
 const char *pl_session_error(const struct pl_session *session);
 size_t pl_session_stream_count(const struct pl_session *session);
+size_t pl_session_streams_max(const struct pl_session *session); /* of the limits */
 /* Bytes queued on all streams, not gathered. */
 size_t pl_session_queued_bytes(const struct pl_session *session);
 /* So many that no stream should write, and no more should be asked for. */

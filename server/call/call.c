@@ -127,6 +127,7 @@ parley_server_call *call_open(struct call_lane *lane, const struct call_opening 
     call->lane = lane;
     call->ops = opening->ops;
     call->stream = opening->stream;
+    call->slots = opening->slots;
     call->arena = opening->arena;
     call->metadata = opening->metadata;
     call->peer = opening->peer;

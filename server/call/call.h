@@ -14,6 +14,7 @@
 #include "parley/stub.h"
 
 struct pl_buf;
+struct call_slots;
 
 struct pl_loop *call_loop(const parley_server_call *call);
 /* Position of that loop among the server's loops, from 0: to find what a module keeps per loop. */
@@ -34,6 +35,13 @@ void call_fail(parley_server_call *call, const struct pl_error *err, bool is_tex
 /* Send several whole framed messages of one buffer, from `offset`; refs. As
  * parley_server_call_send. */
 int call_send_frames(parley_server_call *call, struct pl_buf *frames, size_t offset);
+
+/* A client that cancels shall not be able to ask for more at once than a connection may have in
+ * progress. So what a call began and cannot call back (a request to the store) keeps its slot of
+ * that limit, from `done` until the work is over, even if the connection is gone by then.
+ * @return what call_leave_slot wants; NULL: nobody counts */
+struct call_slots *call_keep_slot(parley_server_call *call);
+void call_leave_slot(struct call_slots *slots); /* NULL is fine */
 
 /* Append the frame of a message to a buffer, for call_send_frames; as pl_buf_append. @thread any */
 PL_MUST_CHECK int call_append_frame(struct pl_buf **frames, const ProtobufCMessage *message);

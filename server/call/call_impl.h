@@ -62,6 +62,7 @@ struct parley_server_call {
     const struct call_transport_ops *ops;
     void *stream;
     const struct method_entry *entry; /* NULL: no such method */
+    struct call_slots *slots;         /* NULL: the transport does not count */
     struct pl_arena *arena;
     const parley_metadata *metadata;
     const char *peer;

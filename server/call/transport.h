@@ -40,6 +40,14 @@ struct call_transport_ops {
     void (*pause)(void *stream, bool paused);
 };
 
+/* The slots of one connection that calls kept which are gone (call_keep_slot). */
+struct call_slots;
+
+/* @return owned (call_slots_unref), or NULL: no memory */
+PL_MUST_CHECK struct call_slots *call_slots_new(void);
+void call_slots_unref(struct call_slots *slots); /* NULL is fine */
+size_t call_slots_kept(const struct call_slots *slots);
+
 struct call_opening {
     const struct call_transport_ops *ops; /* keeps */
     void *stream;                         /* keeps */
@@ -49,6 +57,7 @@ struct call_opening {
     const parley_metadata *metadata; /* keeps until on_close */
     const char *peer;                /* keeps until on_close */
     struct pl_arena *arena;          /* keeps until on_close: the call itself lives in it */
+    struct call_slots *slots;        /* keeps until on_close; NULL: no limit on calls */
 };
 
 /* A request has begun. An unknown method, an interceptor's refusal and a deadline that has passed

@@ -11,6 +11,12 @@
 
 #define H2_NO_ERROR 0
 
+static void free_link(struct grpc_link *link)
+{
+    call_slots_unref(link->slots);
+    pl_free(link);
+}
+
 static void on_close(void *owner, struct pl_conn *conn, const struct pl_error *cause)
 {
     struct grpc_link *link = owner;
@@ -22,7 +28,7 @@ static void on_close(void *owner, struct pl_conn *conn, const struct pl_error *c
     port->link_count--;
     atomic_fetch_sub(&port->grpc->link_count, 1);
     pl_metric_add(&grpc_metrics[GRPC_METRIC_OPEN], -1);
-    pl_free(link);
+    free_link(link);
     grpc_port_check_empty(port);
 }
 
@@ -58,12 +64,18 @@ static bool reserve(struct grpc_port *port)
 static struct grpc_link *new_link(struct grpc_port *port)
 {
     struct grpc_link *link = pl_calloc(1, sizeof(*link));
-    if (link != NULL) {
-        link->port = port;
-        link->received_ms = pl_loop_now_ms(port->loop);
-        link->busy_ms = link->received_ms;
-        link->age_due_ms = age_due(port);
+    if (link == NULL) {
+        return NULL;
     }
+    link->slots = call_slots_new();
+    if (link->slots == NULL) {
+        pl_free(link);
+        return NULL;
+    }
+    link->port = port;
+    link->received_ms = pl_loop_now_ms(port->loop);
+    link->busy_ms = link->received_ms;
+    link->age_due_ms = age_due(port);
     return link;
 }
 
@@ -94,7 +106,7 @@ void grpc_on_accept(void *owner, int fd)
     if (pl_conn_accept(port->io, fd, &options, &link->conn, &err) != PARLEY_OK) {
         pl_log_warn("GRPC_ACCEPT_FAILED", port->grpc->address, "%s", err.text);
         atomic_fetch_sub(&port->grpc->link_count, 1);
-        pl_free(link);
+        free_link(link);
         return;
     }
     pl_list_push(&port->links, &link->node);

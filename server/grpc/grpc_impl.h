@@ -53,6 +53,7 @@ struct grpc_link {
     struct pl_list node; /* port->links */
     struct grpc_port *port;
     struct pl_conn *conn;
+    struct call_slots *slots;
     uint64_t received_bytes; /* at the last change, seen by the sweep */
     int64_t received_ms;     /* when that was */
     uint64_t block;          /* header block that was not whole at the last sweep; 0: none */

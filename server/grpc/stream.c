@@ -5,7 +5,9 @@
 
 #include "wire/session.h"
 
-#define H2_CANCEL 0x8 /* RFC 9113, section 7 */
+/* RFC 9113, section 7 */
+#define H2_REFUSED_STREAM 0x7
+#define H2_CANCEL         0x8
 
 static void send_headers(void *stream, const parley_metadata *metadata)
 {
@@ -70,10 +72,23 @@ static const struct call_transport_ops stream_ops = {
     .pause = pause_stream,
 };
 
+/* HTTP/2's own limit counts streams, and a reset ends a stream at once. What the call began counts
+ * until it ends. A client may safely send what is refused again. */
+static bool has_slot(struct grpc_link *link)
+{
+    const struct pl_session *session = pl_conn_session(link->conn);
+    return pl_session_stream_count(session) + call_slots_kept(link->slots) <=
+           pl_session_streams_max(session);
+}
+
 static void on_request(void *owner, struct pl_stream *stream)
 {
     struct grpc_link *link = owner;
     link->calls++;
+    if (!has_slot(link)) {
+        pl_stream_cancel(stream, H2_REFUSED_STREAM);
+        return;
+    }
     struct call_opening opening = {
         .ops = &stream_ops,
         .stream = stream,
@@ -81,6 +96,7 @@ static void on_request(void *owner, struct pl_stream *stream)
         .metadata = pl_stream_metadata(stream),
         .peer = pl_conn_peer(link->conn),
         .arena = pl_stream_arena(stream),
+        .slots = link->slots,
     };
     pl_stream_compress(stream, link->port->grpc->options.compress);
     opening.path = pl_stream_path(stream, &opening.path_len);

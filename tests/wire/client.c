@@ -235,6 +235,24 @@ void client_turn(struct client *client, int timeout_ms)
     }
 }
 
+void client_send_frame(struct client *client, uint8_t type, int32_t id, const void *payload,
+                       size_t len)
+{
+    uint8_t frame[9 + 255] = {0,
+                              0,
+                              (uint8_t)len,
+                              type,
+                              0,
+                              (uint8_t)(id >> 24),
+                              (uint8_t)(id >> 16),
+                              (uint8_t)(id >> 8),
+                              (uint8_t)id};
+    assert_true(len <= 255);
+    memcpy(frame + 9, payload, len);
+    client_turn(client, 0);
+    send_all(client, frame, 9 + len);
+}
+
 void client_open(struct client *client, const char *address, const nghttp2_settings_entry *settings,
                  size_t count)
 {

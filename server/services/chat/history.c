@@ -217,6 +217,6 @@ void chat_on_history_done(parley_v1_ChatService_srv_History_call *call, void *se
     if (history->pending->is_done) {
         finish(history);
     } else {
-        history->pending->call = NULL;
+        store_call_orphan(history->pending);
     }
 }

@@ -205,6 +205,7 @@ void chat_on_stream_done(parley_v1_ChatService_srv_SendStream_call *call, void *
     if (stream == NULL) {
         return;
     }
+    struct store_call *newest = NULL;
     PL_LIST_FOREACH_SAFE (node, following, &stream->sends) {
         struct store_call *pending = PL_LIST_ENTRY(node, struct store_call, node);
         pl_list_remove(&pending->node);
@@ -212,6 +213,11 @@ void chat_on_stream_done(parley_v1_ChatService_srv_SendStream_call *call, void *
             store_call_free(pending);
         } else {
             pending->call = NULL;
+            newest = pending;
         }
+    }
+    if (newest != NULL) {
+        newest->call = stream->call;
+        store_call_orphan(newest);
     }
 }

@@ -123,9 +123,16 @@ void store_call_submit(struct store_call *pending, struct store *store, enum sto
     pl_loop_post(pending->loop, &pending->mail);
 }
 
+void store_call_orphan(struct store_call *pending)
+{
+    pending->slot = call_keep_slot(pending->call);
+    pending->call = NULL;
+}
+
 void store_call_free(struct store_call *pending)
 {
     if (pending != NULL) {
+        call_leave_slot(pending->slot);
         store_request_release(&pending->store.request);
         pl_arena_deinit(&pending->inputs);
         pl_free(pending);

@@ -27,6 +27,7 @@ struct store_call {
     struct pl_loop *loop;    /* private */
     struct pl_arena inputs;  /* private */
     bool is_short_of_memory; /* private */
+    struct call_slots *slot; /* private */
     store_call_fn on_done;
     store_call_fn reply;      /* unary.c's */
     parley_server_call *call; /* NULL: gone; kept true by whoever made it */
@@ -57,6 +58,9 @@ const struct store_bytes *store_call_keep_ids(struct store_call *pending, char *
 size_t store_call_ids_bytes(char *const *ids, size_t count);
 
 void store_call_submit(struct store_call *pending, struct store *store, enum store_op op);
+/* The call is gone before the store is done: its slot is taken until then. Of the requests of one
+ * call one only, since a call has one slot. */
+void store_call_orphan(struct store_call *pending);
 void store_call_free(struct store_call *pending); /* not between submit and on_done; NULL is fine */
 
 #endif /* PARLEY_CHAT_STORE_CALL_H */

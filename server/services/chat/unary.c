@@ -49,6 +49,6 @@ void unary_done(parley_server_call *call)
 {
     struct store_call *pending = parley_server_call_user(call);
     if (pending != NULL) {
-        pending->call = NULL;
+        store_call_orphan(pending);
     }
 }

@@ -124,6 +124,7 @@ struct caller *caller_open(struct desk *desk, const parley_method *method, const
         .metadata = caller->metadata,
         .peer = "memory",
         .arena = &caller->arena,
+        .slots = desk->slots,
     };
     caller->call = call_open(desk->lane, &opening);
     assert_non_null(caller->call);

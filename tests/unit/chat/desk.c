@@ -45,6 +45,8 @@ void desk_open(struct desk *desk)
     struct store *store = NULL;
     *desk = (struct desk){.loops = NULL};
     pl_list_init(&desk->callers);
+    desk->slots = call_slots_new();
+    assert_non_null(desk->slots);
     assert_int_equal(store_sqlite_open(&options, &store, NULL), PARLEY_OK);
     gate_init(&desk->gate, store);
     assert_int_equal(loops_new(1, &desk->loops, NULL), PARLEY_OK);
@@ -58,6 +60,8 @@ void desk_close(struct desk *desk)
     }
     store_close(&desk->gate.base);
     desk_turn(desk);
+    assert_int_equal(call_slots_kept(desk->slots), 0);
+    call_slots_unref(desk->slots);
     call_lane_close(desk->lane);
     chat_free(desk->chat);
     server_free(desk->server);

@@ -26,6 +26,7 @@ struct desk {
     parley_server *server;
     struct chat *chat;
     struct call_lane *lane;
+    struct call_slots *slots; /* all calls are of one connection */
     struct pl_list callers;
 };
 

@@ -111,8 +111,10 @@ static void test_a_message_of_a_client_that_went_away_is_stored(void **state)
     gate_shut(&desk->gate);
     struct caller *caller = caller_ask(desk, CHAT_METHOD(Send), "alice", &request.base);
     caller_cancel(caller);
+    assert_int_equal(call_slots_kept(desk->slots), 1);
     gate_open(&desk->gate);
     assert_int_equal(desk_send(desk, "a", "alice", "next", "text"), 3);
+    assert_int_equal(call_slots_kept(desk->slots), 0);
     assert_int_equal(desk_send(desk, "a", "alice", "gone", "still here"), 2);
     assert_int_equal(caller->answer_count, 0);
 }

@@ -280,6 +280,22 @@ static void test_a_client_that_goes_away_leaves_nothing_behind(void **state)
     assert_int_equal(desk_send(desk, "a", "alice", "next", "text"), 3);
 }
 
+static void test_sends_of_a_client_that_went_away_keep_one_slot(void **state)
+{
+    struct desk *desk = *state;
+    desk_create(desk, "a", "alice", NULL);
+    struct caller *caller = open_stream(desk);
+    gate_shut(&desk->gate);
+    for (size_t i = 0; i < 5; i++) {
+        write_numbered(caller, "a", i);
+    }
+    caller_cancel(caller);
+    assert_int_equal(call_slots_kept(desk->slots), 1);
+    gate_open(&desk->gate);
+    assert_int_equal(desk_send(desk, "a", "alice", "next", "text"), 7);
+    assert_int_equal(call_slots_kept(desk->slots), 0);
+}
+
 static void test_a_stream_that_the_server_ends_is_not_answered_after(void **state)
 {
     struct desk *desk = *state;
@@ -311,6 +327,7 @@ int main(void)
         TEST(test_a_half_close_without_a_send_ends_with_ok),
         TEST(test_callers_without_identity_are_refused),
         TEST(test_a_client_that_goes_away_leaves_nothing_behind),
+        TEST(test_sends_of_a_client_that_went_away_keep_one_slot),
         TEST(test_a_stream_that_the_server_ends_is_not_answered_after),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
