@@ -108,11 +108,17 @@ static void submit(struct store *base, struct store_request *request)
         cache_write_submit(cache, request);
         return;
     case STORE_OP_READ:
+        if (((const struct store_read *)request)->uncached) {
+            break;
+        }
+        cache_read_submit(cache, request);
+        return;
     case STORE_OP_GET:
         cache_read_submit(cache, request);
         return;
     case STORE_OP_LIST_CONVERSATIONS:
     case STORE_OP_LIST_MEMBERS:
+    case STORE_OP_HEADS:
         break;
     }
     cache->inner->ops->submit(cache->inner, request);

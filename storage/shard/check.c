@@ -147,6 +147,19 @@ static enum parley_code check_members(struct store_list_members *list, struct pl
     return code == PARLEY_OK ? check_limit(err, list->limit) : code;
 }
 
+static enum parley_code check_heads(const struct store_heads *heads, struct pl_error *err)
+{
+    if (heads->count < 1 || heads->count > STORE_HEADS_MAX) {
+        return pl_fail_field(err, "ids", "%zu conversations at once; 1 to %d", heads->count,
+                             STORE_HEADS_MAX);
+    }
+    enum parley_code code = PARLEY_OK;
+    for (size_t i = 0; i < heads->count && code == PARLEY_OK; i++) {
+        code = check_id(err, "ids", heads->ids[i]);
+    }
+    return code;
+}
+
 enum parley_code shard_check(struct store_request *request)
 {
     struct pl_error *err = &request->error;
@@ -165,6 +178,8 @@ enum parley_code shard_check(struct store_request *request)
         return check_list((struct store_list_conversations *)request, err);
     case STORE_OP_LIST_MEMBERS:
         return check_members((struct store_list_members *)request, err);
+    case STORE_OP_HEADS:
+        return check_heads((struct store_heads *)request, err);
     }
     return pl_fail(err, PARLEY_UNIMPLEMENTED, "no operation %d", (int)request->op);
 }

@@ -46,7 +46,8 @@ struct shard_forget_request {
     int64_t last;
 };
 
-/* Fill conversations[i] by its id; role NONE: not there, or `user` is no member. */
+/* Fill conversations[i], zeroed but for its id, which is the caller's. `user` given: role NONE if
+ * it is not there or the user is no member. Not given: its head_seq stays 0 if it is not there. */
 struct shard_lookup_request {
     struct store_request request;
     struct store_bytes user;

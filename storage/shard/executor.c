@@ -78,6 +78,8 @@ static struct store_bytes routing_key(const struct store_request *request)
         return ((const struct store_list_conversations *)request)->user;
     case STORE_OP_LIST_MEMBERS:
         return ((const struct store_list_members *)request)->conversation_id;
+    case STORE_OP_HEADS: /* has many */
+        break;
     }
     return (struct store_bytes){"", 0};
 }
@@ -108,6 +110,10 @@ static void submit(struct store *base, struct store_request *request)
     }
     if (request->op == STORE_OP_LIST_CONVERSATIONS) {
         shard_list_submit(store, (struct store_list_conversations *)request);
+        return;
+    }
+    if (request->op == STORE_OP_HEADS) {
+        shard_heads_submit(store, (struct store_heads *)request);
         return;
     }
     struct shard_queue *queue = is_write(request) ? &shard->writes : &shard->reads;

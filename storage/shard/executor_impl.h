@@ -3,7 +3,8 @@
 #define PARLEY_SHARD_EXECUTOR_IMPL_H
 
 /* What the files of the executor share: executor.c (threads, batches), fan.c (links to other
- * shards), listing.c (conversations of a user, which live in many shards). */
+ * shards), listing.c (conversations of a user, which live in many shards), heads.c (many
+ * conversations at once). */
 
 #include "shard/executor.h"
 #include "shard/queue.h"
@@ -62,6 +63,9 @@ void shard_list_submit(struct shard_store *store, struct store_list_conversation
 /* Second half, after the engine gave the ids. @thread a reader of the shard */
 void shard_list_continue(struct shard *shard, struct shard_reader *reader,
                          struct store_request *inner);
+
+/* Ask the shards for the heads of many conversations. @thread any */
+void shard_heads_submit(struct shard_store *store, struct store_heads *request);
 
 /* Whether a request keeps the limits of the port; the field at fault is in request->error. */
 enum parley_code shard_check(struct store_request *request);

@@ -184,6 +184,10 @@ size_t shard_request_bytes(const struct store_request *request)
         const struct shard_link_request *link = (const struct shard_link_request *)request;
         return sizeof(*link) + link->count * sizeof(*link->links);
     }
+    case SHARD_OP_LOOKUP: {
+        const struct shard_lookup_request *lookup = (const struct shard_lookup_request *)request;
+        return sizeof(*lookup) + lookup->count * sizeof(struct store_conversation);
+    }
     default:
         return sizeof(struct store_read) + 3U * 64U;
     }

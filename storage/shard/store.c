@@ -43,6 +43,11 @@ void store_list_members(struct store *store, struct store_list_members *request)
     submit(store, &request->request, STORE_OP_LIST_MEMBERS);
 }
 
+void store_heads(struct store *store, struct store_heads *request)
+{
+    submit(store, &request->request, STORE_OP_HEADS);
+}
+
 void store_request_release(struct store_request *request)
 {
     pl_arena_deinit(&request->arena);

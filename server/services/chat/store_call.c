@@ -109,6 +109,8 @@ static void submit(struct store_call *pending, struct store *store, enum store_o
     case STORE_OP_LIST_MEMBERS:
         store_list_members(store, &pending->store.members);
         break;
+    case STORE_OP_HEADS: /* no call of a client's */
+        break;
     }
 }
 

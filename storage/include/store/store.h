@@ -30,6 +30,7 @@
 #define STORE_TITLE_MAX        256
 #define STORE_MEMBERS_MAX      1000  /* in one request */
 #define STORE_PAGE_MAX         10000 /* rows in one answer, whatever its limit */
+#define STORE_HEADS_MAX        1000  /* conversations in one request */
 
 struct store; /* opaque */
 
@@ -91,6 +92,7 @@ enum store_op {
     STORE_OP_GET,
     STORE_OP_LIST_CONVERSATIONS,
     STORE_OP_LIST_MEMBERS,
+    STORE_OP_HEADS,
 };
 
 /* The head of every request. Zero it, set op (the store_submit_... functions do), done, and inputs.
@@ -158,6 +160,7 @@ struct store_read {
     size_t limit;
     size_t max_bytes;
     bool backwards;
+    bool uncached; /* see all that is committed, also what its writer was not answered yet */
     const struct store_event *events; /* result */
     size_t event_count;               /* result */
     int64_t head_seq;                 /* result: last seq when it was read */
@@ -195,6 +198,14 @@ struct store_list_members {
     bool has_more;                      /* result */
 };
 
+/* The last seq of many conversations, never from a cache: it shows all that is committed. */
+struct store_heads {
+    struct store_request request;
+    const struct store_bytes *ids;
+    size_t count;             /* 1 to STORE_HEADS_MAX */
+    const int64_t *head_seqs; /* result: of each; 0: no such conversation */
+};
+
 /* What one transaction added to one conversation, in seq order. All borrowed until return. */
 struct store_commit {
     struct store_bytes conversation_id;
@@ -218,6 +229,7 @@ void store_read(struct store *store, struct store_read *request);
 void store_get(struct store *store, struct store_get *request);
 void store_list_conversations(struct store *store, struct store_list_conversations *request);
 void store_list_members(struct store *store, struct store_list_members *request);
+void store_heads(struct store *store, struct store_heads *request);
 
 /* Free the results of a request that is done. The request struct itself is the caller's. */
 void store_request_release(struct store_request *request);

@@ -19,6 +19,7 @@ struct ask {
         struct store_get get;
         struct store_list_conversations list;
         struct store_list_members members;
+        struct store_heads heads;
     };
     void (*then)(struct ask *ask); /* called when done, on the store's thread; may be NULL */
     void *context;                 /* for `then` */

@@ -2,6 +2,8 @@
 /* Creating conversations, once, and what is known of them. */
 #include "world.h"
 
+#include <stdio.h>
+
 #include <string.h>
 
 static void check_conversation(const struct store_conversation *conversation, const char *id,
@@ -160,6 +162,57 @@ static void test_a_title_comes_back_as_it_was(void **state)
     ask_release(&ask);
 }
 
+static void test_heads_of_many_are_told_at_once(void **state)
+{
+    enum {
+        ROOMS = 60
+    };
+    struct world *world = *state;
+    struct ask ask;
+    static char names[ROOMS][16];
+    struct store_bytes ids[ROOMS + 2];
+    for (size_t i = 0; i < ROOMS; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "room-%zu", i);
+        ids[i + 1] = bytes_of(names[i]);
+        if (i % 10 != 3) {
+            world_create(world, names[i], "alice", "");
+            world_fill(world, names[i], "alice", "m", i % 4);
+        }
+    }
+    ids[0] = bytes_of("no-such-room");
+    ids[ROOMS + 1] = ids[1]; /* twice */
+    ask_init(&ask);
+    ask.heads.ids = ids;
+    ask.heads.count = ROOMS + 2;
+    store_heads(world->store, &ask.heads);
+    assert_int_equal(ask_code(&ask), PARLEY_OK);
+    assert_int_equal(ask.heads.head_seqs[0], 0);
+    assert_int_equal(ask.heads.head_seqs[ROOMS + 1], 1);
+    for (size_t i = 0; i < ROOMS; i++) {
+        assert_int_equal(ask.heads.head_seqs[i + 1], i % 10 == 3 ? 0 : 1 + i % 4);
+    }
+    ask_release(&ask);
+}
+
+static void test_heads_of_too_many_are_refused(void **state)
+{
+    struct world *world = *state;
+    static const size_t counts[] = {0, STORE_HEADS_MAX + 1};
+    static struct store_bytes ids[STORE_HEADS_MAX + 1];
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        ids[i] = bytes_of("c1");
+    }
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        struct ask ask;
+        ask_init(&ask);
+        ask.heads.ids = ids;
+        ask.heads.count = counts[i];
+        store_heads(world->store, &ask.heads);
+        assert_int_equal(ask_code(&ask), PARLEY_INVALID_ARGUMENT);
+        ask_release(&ask);
+    }
+}
+
 int conversations_tests(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +223,8 @@ int conversations_tests(void)
         STORE_TEST(test_members_named_twice_are_members_once),
         STORE_TEST(test_only_members_know_of_a_conversation),
         STORE_TEST(test_a_title_comes_back_as_it_was),
+        STORE_TEST(test_heads_of_many_are_told_at_once),
+        STORE_TEST(test_heads_of_too_many_are_refused),
     };
     return cmocka_run_group_tests_name("conversations", tests, NULL, NULL);
 }
