@@ -360,6 +360,11 @@ uint64_t pl_session_received_bytes(const struct pl_session *session)
     return session->received_bytes;
 }
 
+uint64_t pl_session_sent_data_frames(const struct pl_session *session)
+{
+    return session->flood.data_frames;
+}
+
 uint64_t pl_session_open_block(const struct pl_session *session)
 {
     return session->open_block;

@@ -75,6 +75,7 @@ static struct grpc_link *new_link(struct grpc_port *port)
     link->port = port;
     link->received_ms = pl_loop_now_ms(port->loop);
     link->busy_ms = link->received_ms;
+    link->data_ms = link->received_ms;
     link->age_due_ms = age_due(port);
     return link;
 }
@@ -175,10 +176,30 @@ static bool check_headers(struct grpc_link *link, int64_t now_ms)
     return false;
 }
 
+/* A reader may take its time, but one that keeps its windows shut would have us hold what waits for
+ * it as long as it answers pings. @return false: it is closed. */
+static bool check_progress(struct grpc_link *link, int64_t now_ms)
+{
+    const struct pl_session *session = pl_conn_session(link->conn);
+    uint64_t sent = pl_session_sent_data_frames(session);
+    if (pl_session_queued_bytes(session) == 0 || sent != link->data_frames) {
+        link->data_frames = sent;
+        link->data_ms = now_ms;
+    }
+    if (now_ms - link->data_ms < link->port->grpc->options.stall_ms) {
+        return true;
+    }
+    struct pl_error cause = PL_ERROR_INIT;
+    (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "the client takes nothing of what waits for it");
+    pl_conn_close(link->conn, &cause);
+    return false;
+}
+
 void grpc_link_sweep(struct grpc_link *link, int64_t now_ms)
 {
     const struct grpc_server_options *options = &link->port->grpc->options;
-    if (!keep_alive(link, now_ms) || !check_headers(link, now_ms)) {
+    if (!keep_alive(link, now_ms) || !check_headers(link, now_ms) ||
+        !check_progress(link, now_ms)) {
         return;
     }
     if (link->calls != link->calls_swept ||

@@ -179,6 +179,29 @@ static void test_headers_that_drip_are_not_waited_for(void **state)
     close_site(&site);
 }
 
+static void test_a_client_that_takes_nothing_is_closed_though_it_answers_pings(void **state)
+{
+    (void)state;
+    static const nghttp2_settings_entry no_window = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0};
+    struct site site;
+    struct client stuck;
+    struct client alive;
+    open_site(&site, (struct grpc_server_options){.stall_ms = 300, .keepalive_ms = 100});
+    client_open(&stuck, grpc_server_address(site.grpc), &no_window, 1);
+    client_open(&alive, grpc_server_address(site.grpc), NULL, 0);
+    watch(&alive);
+    start(&stuck, watch_call);
+    int64_t start_ms = wait_deadline(0);
+    turn_until_closed(&stuck);
+    assert_true(wait_deadline(0) - start_ms >= 250);
+    assert_int_equal(stuck.answer.data_len, 0);
+    turn_for(&alive, 300); /* nothing waits for it */
+    assert_false(alive.is_connection_over);
+    client_close(&stuck);
+    client_close(&alive);
+    close_site(&site);
+}
+
 static void test_an_idle_connection_is_closed_politely_and_a_busy_one_stays(void **state)
 {
     (void)state;
@@ -321,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_connections_over_the_limit_are_closed_at_once),
         cmocka_unit_test(test_a_client_that_answers_no_ping_is_closed),
         cmocka_unit_test(test_headers_that_drip_are_not_waited_for),
+        cmocka_unit_test(test_a_client_that_takes_nothing_is_closed_though_it_answers_pings),
         cmocka_unit_test(test_an_idle_connection_is_closed_politely_and_a_busy_one_stays),
         cmocka_unit_test(test_an_old_connection_is_told_to_go_and_its_call_goes_on),
         cmocka_unit_test(test_a_drain_waits_for_calls_and_then_ends_them),
