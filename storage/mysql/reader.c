@@ -4,6 +4,7 @@
  * Results are copied into the arena of the request. A read changes nothing: after a lost connection
  * it is begun anew. @thread one reader thread */
 #include "mysql/engine_impl.h"
+#include "mysql/event.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -140,40 +141,6 @@ static enum parley_code find_conversation(struct shard_reader *reader, struct st
 
 /* ---- the log ---- */
 
-static char *put(char *to, struct store_bytes *bytes)
-{
-    memcpy(to, bytes->data, bytes->len);
-    bytes->data = to;
-    return to + bytes->len;
-}
-
-/* One event; its bytes lie together in one piece of the arena. */
-static enum parley_code take_event(const struct mdb_conn *conn, struct store_event *out,
-                                   struct pl_arena *arena, struct pl_error *err)
-{
-    *out = (struct store_event){
-        .seq = mdb_conn_i64(conn, 0),
-        .created_at_ms = mdb_conn_i64(conn, 1),
-        .ordinal = mdb_conn_i64(conn, 2),
-        .kind = (enum store_kind)mdb_conn_i64(conn, 3),
-        .role = (enum store_role)mdb_conn_i64(conn, 4),
-        .sender = mdb_conn_bytes(conn, 5),
-        .client_message_id = mdb_conn_bytes(conn, 6),
-        .content_type = mdb_conn_bytes(conn, 7),
-        .body = mdb_conn_bytes(conn, 8),
-    };
-    char *to = pl_arena_alloc(arena, out->sender.len + out->client_message_id.len +
-                                         out->content_type.len + out->body.len + 1);
-    if (to == NULL) {
-        return fail_memory(err);
-    }
-    to = put(to, &out->sender);
-    to = put(to, &out->client_message_id);
-    to = put(to, &out->content_type);
-    (void)put(to, &out->body);
-    return PARLEY_OK;
-}
-
 /* A log that is being read, in pages. */
 struct walk {
     struct store_read *read;
@@ -189,7 +156,7 @@ static void take_page(struct shard_reader *reader, struct walk *walk, size_t pag
     struct pl_error *err = &read->request.error;
     size_t taken = 0;
     while (!walk->is_over && mdb_conn_row(reader->conn)) {
-        size_t body = mdb_conn_bytes(reader->conn, 8).len;
+        size_t body = mdb_conn_bytes(reader->conn, MDB_EVENT_BODY).len;
         if (read->event_count > 0 && walk->bytes + body > read->max_bytes) {
             walk->is_over = true;
             break;
@@ -200,7 +167,8 @@ static void take_page(struct shard_reader *reader, struct walk *walk, size_t pag
             break;
         }
         struct store_event *event = &rows[read->event_count];
-        if (take_event(reader->conn, event, &read->request.arena, err) != PARLEY_OK) {
+        if (!mdb_event_take(reader->conn, event, &read->request.arena)) {
+            fail_memory(err);
             break;
         }
         walk->next_seq = event->seq + (read->backwards ? -1 : 1);
@@ -230,9 +198,7 @@ static void walk_log(struct shard_reader *reader, struct walk *walk)
     while (!walk->is_over && read->event_count < limit && read->request.error.code == PARLEY_OK) {
         size_t page = next_page(walk, limit);
         struct mdb_sql *sql = begin_sql(reader);
-        mdb_sql_format(sql, "i",
-                       "SELECT seq, created_at_ms, ordinal, kind, role, sender, client_message_id,"
-                       " content_type, body FROM message WHERE conversation=?",
+        mdb_sql_format(sql, "i", "SELECT " MDB_EVENT_COLUMNS " FROM message WHERE conversation=?",
                        walk->number);
         if (read->backwards) {
             mdb_sql_format(sql, "i", " AND seq<=? ORDER BY seq DESC", walk->next_seq);

@@ -26,6 +26,7 @@
 
 #define TRIES_MAX    20
 #define PAUSE_MAX_MS 10 /* times the number of tries */
+#define WRITER_MS    (INT64_C(30) * 24 * 3600 * 1000)
 #define NS_PER_MS    INT64_C(1000000)
 #define ID_MAX       (UINT64_C(1) << 62)
 
@@ -102,6 +103,16 @@ static void begin(struct shard_writer *writer)
     (void)mdb_writer_finish(writer);
 }
 
+/* Rows of writers that have not been heard of for so long that nobody will ask for them. */
+static void forget_old_writers(struct shard_writer *writer)
+{
+    if (mdb_writer_is_well(writer)) {
+        mdb_sql_format(mdb_writer_sql(writer), "i", "DELETE FROM writer WHERE seen_at_ms<?",
+                       writer->now_ms - WRITER_MS);
+        (void)mdb_writer_run(writer);
+    }
+}
+
 static void do_request(struct shard_writer *writer, size_t index)
 {
     struct store_request *request = writer->requests[index];
@@ -127,6 +138,7 @@ static void do_request(struct shard_writer *writer, size_t index)
     case SHARD_OP_RESYNC:
         if (!writer->has_claimed) {
             mdb_links_claim(writer, NULL);
+            forget_old_writers(writer);
         }
         return;
     default:
@@ -195,7 +207,7 @@ static void attempt(struct shard_writer *writer)
 
 /* ---- what became of it ---- */
 
-static void give_back(struct shard_writer *writer)
+void mdb_writer_give_back(struct shard_writer *writer)
 {
     if (writer->conn != NULL) {
         mdb_pool_put(writer->place->pool, writer->conn);
@@ -203,7 +215,7 @@ static void give_back(struct shard_writer *writer)
     }
 }
 
-static bool take_connection(struct shard_writer *writer, bool is_patient)
+bool mdb_writer_take_connection(struct shard_writer *writer, bool is_patient)
 {
     if (writer->conn == NULL) {
         pl_error_clear(&writer->failure);
@@ -220,39 +232,6 @@ static void pause_before_try(unsigned tries)
     (void)nanosleep(&time, NULL);
 }
 
-enum fate {
-    FATE_COMMITTED,
-    FATE_ROLLED_BACK,
-    FATE_UNKNOWN
-};
-
-/* After a COMMIT whose answer never came. */
-static enum fate find_out(struct shard_writer *writer)
-{
-    enum mdb_result result = MDB_LOST;
-    int64_t last = 0;
-    pl_metric_add(&mdb_metric_doubts, 1);
-    while (result != MDB_OK && pl_clock_monotonic_ns() < writer->deadline_ns) {
-        if (!take_connection(writer, true)) {
-            continue; /* it has waited */
-        }
-        mdb_sql_format(mdb_writer_sql(writer), "i",
-                       "SELECT last_transaction FROM writer WHERE id=? FOR UPDATE", writer->id);
-        mdb_conn_start(writer->conn, &writer->sql);
-        last = mdb_conn_row(writer->conn) ? mdb_conn_i64(writer->conn, 0) : 0;
-        result = mdb_conn_finish(writer->conn, &writer->failure);
-        if (result == MDB_LOST) {
-            give_back(writer);
-        }
-    }
-    if (result != MDB_OK) {
-        pl_fail(&writer->failure, PARLEY_UNAVAILABLE,
-                "the answer to a commit was lost, and its outcome cannot be read in time");
-        return FATE_UNKNOWN;
-    }
-    return last == writer->transaction ? FATE_COMMITTED : FATE_ROLLED_BACK;
-}
-
 static void forget_roles(struct shard_writer *writer)
 {
     if (writer->has_changed_roles) {
@@ -265,7 +244,7 @@ static void roll_back(struct shard_writer *writer)
 {
     forget_roles(writer);
     if (writer->conn != NULL && mdb_conn_exec(writer->conn, "ROLLBACK", NULL) != MDB_OK) {
-        give_back(writer);
+        mdb_writer_give_back(writer);
     }
 }
 
@@ -276,12 +255,16 @@ static bool may_try_again(struct shard_writer *writer, unsigned tries)
     enum mdb_result trouble = writer->trouble;
     if (trouble == MDB_LOST) {
         forget_roles(writer);
-        give_back(writer);
-        enum fate fate = writer->is_committing ? find_out(writer) : FATE_ROLLED_BACK;
-        if (fate == FATE_COMMITTED) {
+        mdb_writer_give_back(writer);
+        enum mdb_fate fate = writer->is_committing
+                                 ? mdb_doubts_find_out(writer, writer->transaction)
+                                 : MDB_FATE_ROLLED_BACK;
+        if (fate == MDB_FATE_COMMITTED) {
             writer->trouble = MDB_OK;
+        } else if (fate == MDB_FATE_UNKNOWN) {
+            mdb_doubts_note(writer);
         }
-        if (fate != FATE_ROLLED_BACK) {
+        if (fate != MDB_FATE_ROLLED_BACK) {
             return false;
         }
     } else {
@@ -354,7 +337,7 @@ static bool run_transaction(struct shard_writer *writer, struct store_request **
     do {
         writer->link_count = links;
         writer->trouble = MDB_LOST;
-        if (!take_connection(writer, tries > 0)) {
+        if (!mdb_writer_take_connection(writer, tries > 0)) {
             break;
         }
         attempt(writer);
@@ -396,7 +379,11 @@ static bool run_one_by_one(struct shard_writer *writer, struct shard_batch *batc
 {
     bool is_committed = false;
     for (size_t i = 0; i < batch->count; i++) {
-        is_committed = run_transaction(writer, &batch->requests[i], 1) || is_committed;
+        if (writer->doubts != NULL) {
+            batch->requests[i]->error = writer->failure; /* that must be settled first */
+        } else {
+            is_committed = run_transaction(writer, &batch->requests[i], 1) || is_committed;
+        }
     }
     return is_committed;
 }
@@ -405,7 +392,7 @@ static bool load_outbox(struct shard_writer *writer)
 {
     writer->trouble = MDB_OK;
     pl_error_clear(&writer->failure);
-    if (!take_connection(writer, true)) {
+    if (!mdb_writer_take_connection(writer, true)) {
         writer->trouble = MDB_LOST;
         return false;
     }
@@ -459,11 +446,16 @@ void mdb_write_batch(struct shard_writer *writer, struct shard_batch *batch)
     writer->event_count = 0;
     writer->commit_count = 0;
     writer->link_count = 0;
-    if (!reserve(writer, batch->count)) {
-        writer->requests = batch->requests;
-        writer->request_count = batch->count;
+    writer->requests = batch->requests;
+    writer->request_count = batch->count;
+    if (!reserve(writer, batch->count + writer->doubt_events)) {
         mdb_writer_break(writer, PARLEY_UNAVAILABLE, "no memory for a batch");
         fail_requests(writer);
+        return;
+    }
+    if (!mdb_doubts_settle(writer)) {
+        fail_requests(writer);
+        mdb_writer_give_back(writer);
         return;
     }
     batch->is_committed = run_transaction(writer, batch->requests, batch->count);
@@ -474,7 +466,7 @@ void mdb_write_batch(struct shard_writer *writer, struct shard_batch *batch)
     batch->commit_count = writer->commit_count;
     note_claimed(writer, batch);
     report_links(writer, batch, outbox_first);
-    give_back(writer);
+    mdb_writer_give_back(writer);
 }
 
 /* ---- opening and closing ---- */
@@ -517,5 +509,6 @@ void mdb_close_writer(struct shard_writer *writer)
     pl_free(writer->events);
     pl_free(writer->commits);
     pl_free(writer->links);
+    mdb_doubts_forget(writer);
     pl_free(writer);
 }

@@ -4,7 +4,8 @@
 
 /* What the files of the writer share: writer.c (batches, transactions and how they fail), heads.c
  * (the conversations of a batch, locked), messages.c (messages, and those that are there already),
- * members.c (conversations, members), links.c (lists of users, outbox).
+ * members.c (conversations, members), links.c (lists of users, outbox), doubts.c (commits
+ * whose answer was lost).
  *
  * Functions that use the database report a request's own failure in request->error, and what stops
  * the transaction in writer->trouble and writer->failure; when that is set, nothing more is done in
@@ -28,6 +29,14 @@ struct mdb_head {
     int64_t members_seq;
     size_t event_count; /* added by the transaction */
 };
+
+enum mdb_fate {
+    MDB_FATE_COMMITTED,
+    MDB_FATE_ROLLED_BACK,
+    MDB_FATE_UNKNOWN
+};
+
+struct mdb_doubt;
 
 struct mdb_added {
     struct store_event event;
@@ -74,6 +83,12 @@ struct shard_writer {
     size_t link_capacity;
     struct pl_arena link_arena; /* of links that come from the outbox */
     int64_t outbox_next;
+
+    /* A commit of which it is not known whether it was one; see doubts.c. NULL: there is none. */
+    struct mdb_doubt *doubts;
+    size_t doubt_count;
+    size_t doubt_events; /* in all of them */
+    int64_t doubt_transaction;
     bool has_claimed; /* what other writers left in the outbox when they died */
 };
 
@@ -92,6 +107,21 @@ bool mdb_writer_finish(struct shard_writer *writer);
 /* A copy in the arena of the transaction. data NULL: broken for want of memory. */
 struct store_bytes mdb_writer_copy(struct shard_writer *writer, struct pl_arena *arena,
                                    struct store_bytes bytes);
+
+/* Have a connection, or say in writer->failure why there is none. */
+bool mdb_writer_take_connection(struct shard_writer *writer, bool is_patient);
+void mdb_writer_give_back(struct shard_writer *writer);
+
+/* doubts.c */
+
+/* What became of a transaction after a COMMIT whose answer never came; UNKNOWN: see
+ * writer->failure. */
+enum mdb_fate mdb_doubts_find_out(struct shard_writer *writer, int64_t transaction);
+/* The fate of the transaction at hand is unknown: remember what it may have added. */
+void mdb_doubts_note(struct shard_writer *writer);
+/* Find out about what was noted, and report as commits what is stored. False: not now. */
+bool mdb_doubts_settle(struct shard_writer *writer);
+void mdb_doubts_forget(struct shard_writer *writer);
 
 /* heads.c */
 

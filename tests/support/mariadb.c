@@ -154,7 +154,7 @@ char *mariadb_addresses(const struct mariadb *servers)
     return out;
 }
 
-static MYSQL *connect_to(const struct mariadb *servers, unsigned shard)
+static MYSQL *connect_to(const struct mariadb *servers, unsigned shard, const char *database)
 {
     char user[64] = "";
     char password[128] = "";
@@ -166,7 +166,7 @@ static MYSQL *connect_to(const struct mariadb *servers, unsigned shard)
         (void)fclose(file);
     }
     MYSQL *mysql = mysql_init(NULL);
-    if (mysql_real_connect(mysql, "127.0.0.1", user, password, "parley", servers->ports[shard],
+    if (mysql_real_connect(mysql, "127.0.0.1", user, password, database, servers->ports[shard],
                            NULL, 0) == NULL) {
         (void)fprintf(stderr, "shard %u: %s\n", shard, mysql_error(mysql));
         mysql_close(mysql);
@@ -175,10 +175,11 @@ static MYSQL *connect_to(const struct mariadb *servers, unsigned shard)
     return mysql;
 }
 
-int64_t mariadb_sum(const struct mariadb *servers, unsigned shard, const char *sql)
+int64_t mariadb_sum_in(const struct mariadb *servers, unsigned shard, const char *database,
+                       const char *sql)
 {
     int64_t sum = 0;
-    MYSQL *mysql = connect_to(servers, shard);
+    MYSQL *mysql = connect_to(servers, shard, database);
     if (mysql == NULL) {
         return -1;
     }
@@ -196,6 +197,11 @@ int64_t mariadb_sum(const struct mariadb *servers, unsigned shard, const char *s
     }
     mysql_close(mysql);
     return sum;
+}
+
+int64_t mariadb_sum(const struct mariadb *servers, unsigned shard, const char *sql)
+{
+    return mariadb_sum_in(servers, shard, "parley", sql);
 }
 
 int mariadb_run(const struct mariadb *servers, unsigned shard, const char *sql)

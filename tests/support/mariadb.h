@@ -37,5 +37,8 @@ char *mariadb_addresses(const struct mariadb *servers);
 int mariadb_run(const struct mariadb *servers, unsigned shard, const char *sql);
 /* The sum of the last column of its rows; -1: it failed, printed why. */
 int64_t mariadb_sum(const struct mariadb *servers, unsigned shard, const char *sql);
+/* The same in another database. */
+int64_t mariadb_sum_in(const struct mariadb *servers, unsigned shard, const char *database,
+                       const char *sql);
 
 #endif /* PARLEY_TEST_SUPPORT_MARIADB_H */
