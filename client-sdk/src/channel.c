@@ -175,6 +175,7 @@ parley_error *parley_channel_new(const char *target, const parley_channel_option
     pl_list_init(&made->active);
     pl_list_init(&made->resting);
     pl_list_init(&made->links);
+    pl_list_init(&made->watches);
     pl_list_init(&made->robin.peers);
     made->balancer = chosen.balancing == PARLEY_ROUND_ROBIN ? &round_robin_ops : &pick_first_ops;
     retry_policy_init(&made->retry, chosen.retry);
@@ -197,8 +198,15 @@ void channel_set_state(parley_channel *channel, parley_channel_state state)
     bool changed = channel->shared.state != state;
     channel->shared.state = state;
     (void)pthread_mutex_unlock(&channel->shared.mu);
-    if (changed && channel->on_state != NULL) {
+    if (!changed) {
+        return;
+    }
+    if (channel->on_state != NULL) {
         channel->on_state(channel->on_state_user, state);
+    }
+    PL_LIST_FOREACH (node, &channel->watches) {
+        struct channel_watch *watch = PL_LIST_ENTRY(node, struct channel_watch, node);
+        watch->on_state(watch);
     }
 }
 

@@ -54,6 +54,12 @@ struct balancer_ops {
 extern const struct balancer_ops pick_first_ops;
 extern const struct balancer_ops round_robin_ops;
 
+/* Somebody inside of the SDK who wants to know of the channel's states. */
+struct channel_watch {
+    struct pl_list node; /* channel.watches */
+    void (*on_state)(struct channel_watch *watch);
+};
+
 struct parley_channel {
     struct pl_loop *loop;
     struct pl_io *io;
@@ -108,6 +114,7 @@ struct parley_channel {
 
     void (*on_state)(void *user, parley_channel_state state);
     void *on_state_user;
+    struct pl_list watches; /* struct channel_watch; none may be added or removed by one */
 
     struct {
         pthread_mutex_t mu;

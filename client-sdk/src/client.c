@@ -19,37 +19,127 @@
 #define RETRY_INITIAL_MS 100
 #define RETRY_MAX_MS     10000
 
+/* ---- the state ---- */
+
+static parley_client_state look(parley_client *client)
+{
+    switch (parley_channel_get_state(client->channel)) {
+    case PARLEY_CHANNEL_READY:
+        return client->behind_count > 0 ? PARLEY_CLIENT_CATCHING_UP : PARLEY_CLIENT_LIVE;
+    case PARLEY_CHANNEL_CONNECTING:
+        return PARLEY_CLIENT_CONNECTING;
+    default:
+        return PARLEY_CLIENT_OFFLINE;
+    }
+}
+
+void client_update_state(parley_client *client)
+{
+    parley_client_state state = client->is_closing ? PARLEY_CLIENT_OFFLINE : look(client);
+    if (atomic_exchange(&client->state, (int)state) != (int)state &&
+        client->options.on_state != NULL) {
+        client->options.on_state(client->options.user, state);
+    }
+}
+
+static void on_channel_state(struct channel_watch *watch)
+{
+    client_update_state(PL_CONTAINER_OF(watch, parley_client, channel_watch));
+}
+
+parley_client_state parley_client_get_state(parley_client *client)
+{
+    return (parley_client_state)atomic_load(&client->state);
+}
+
+void parley_client_get_counters(parley_client *client, parley_client_counters *counters)
+{
+    const struct counts *counts = &client->counts;
+    *counters = (parley_client_counters){
+        .accepted = atomic_load(&counts->accepted),
+        .sent = atomic_load(&counts->sent),
+        .failed = atomic_load(&counts->failed),
+        .resent = atomic_load(&counts->resent),
+        .events = atomic_load(&counts->events),
+        .repeats = atomic_load(&counts->repeats),
+        .holes = atomic_load(&counts->holes),
+        .interrupted = atomic_load(&counts->interrupted),
+    };
+    (void)pthread_mutex_lock(&client->shared.mu);
+    counters->unsent = client->shared.unsent_count;
+    counters->unsent_bytes = client->shared.unsent_bytes;
+    (void)pthread_mutex_unlock(&client->shared.mu);
+}
+
+/* ---- opening ---- */
+
+/* On the loop: the first thing that happens there to a client. */
+struct opening {
+    struct pl_mail mail;
+    parley_client *client;
+};
+
+static void deliver_opening(struct pl_loop *loop, struct pl_mail *mail)
+{
+    struct opening *opening = PL_CONTAINER_OF(mail, struct opening, mail);
+    parley_client *client = opening->client;
+    (void)loop;
+    client->channel_watch.on_state = on_channel_state;
+    pl_list_push(&client->channel->watches, &client->channel_watch.node);
+    client_update_state(client);
+    outbox_start(client);
+    pl_free(opening);
+}
+
+static void free_parts(parley_client *client)
+{
+    outbox_file_close(client->outbox.file);
+    (void)pthread_cond_destroy(&client->shared.changed);
+    (void)pthread_mutex_destroy(&client->shared.mu);
+    pl_free(client);
+}
+
+static void choose(parley_client_options *chosen, const parley_client_options *options)
+{
+    if (options != NULL) {
+        memcpy(chosen, options, options->size < sizeof(*chosen) ? options->size : sizeof(*chosen));
+    }
+    chosen->outbox_bytes_max =
+        chosen->outbox_bytes_max == 0 ? OUTBOX_BYTES_MAX : chosen->outbox_bytes_max;
+    chosen->retry_initial_ms =
+        chosen->retry_initial_ms == 0 ? RETRY_INITIAL_MS : chosen->retry_initial_ms;
+    chosen->retry_max_ms = chosen->retry_max_ms == 0 ? RETRY_MAX_MS : chosen->retry_max_ms;
+}
+
 parley_error *parley_client_new(parley_channel *channel, const parley_client_options *options,
                                 parley_client **client)
 {
+    struct pl_error err = PL_ERROR_INIT;
+    struct opening *opening = pl_calloc(1, sizeof(*opening));
     parley_client *made = pl_calloc(1, sizeof(*made));
     *client = NULL;
-    if (made == NULL) {
+    if (made == NULL || opening == NULL) {
+        pl_free(opening);
+        pl_free(made);
         return sdk_error(PARLEY_RESOURCE_EXHAUSTED, "out of memory");
     }
-    if (options != NULL) {
-        memcpy(&made->options, options,
-               options->size < sizeof(*options) ? options->size : sizeof(*options));
-    }
-    if (made->options.outbox_bytes_max == 0) {
-        made->options.outbox_bytes_max = OUTBOX_BYTES_MAX;
-    }
-    if (made->options.retry_initial_ms == 0) {
-        made->options.retry_initial_ms = RETRY_INITIAL_MS;
-    }
-    if (made->options.retry_max_ms == 0) {
-        made->options.retry_max_ms = RETRY_MAX_MS;
-    }
+    choose(&made->options, options);
     made->channel = channel;
     made->loop = channel->loop;
     pl_list_init(&made->subscriptions);
-    outbox_init(made);
     (void)pthread_mutex_init(&made->shared.mu, NULL);
     pthread_condattr_t monotonic;
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&made->shared.changed, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
+    *opening = (struct opening){.mail = {.deliver = deliver_opening}, .client = made};
+    if (outbox_init(made, &err) != PARLEY_OK) {
+        pl_free(opening);
+        free_parts(made);
+        return sdk_error_from(&err);
+    }
+    pl_loop_post(made->loop, &opening->mail);
     *client = made;
     return NULL;
 }
@@ -78,6 +168,8 @@ static void deliver_closing(struct pl_loop *loop, struct pl_mail *mail)
     parley_client *client = PL_CONTAINER_OF(mail, struct closing, mail)->client;
     (void)loop;
     client->is_closing = true;
+    pl_list_remove(&client->channel_watch.node);
+    client_update_state(client);
     client
         ->open_calls++; /* the client may be freed as soon as nothing is open: not before the end */
     outbox_close(client);
@@ -89,7 +181,7 @@ static void deliver_closing(struct pl_loop *loop, struct pl_mail *mail)
 static void wait_closed(parley_client *client)
 {
     (void)pthread_mutex_lock(&client->shared.mu);
-    while (!client->shared.is_closed) {
+    while (!client->shared.is_closed || client->shared.entering > 0) {
         if (!client->channel->is_driven) {
             (void)pthread_cond_wait(&client->shared.changed, &client->shared.mu);
             continue;
@@ -114,9 +206,7 @@ void parley_client_free(parley_client *client)
     (void)pthread_mutex_unlock(&client->shared.mu);
     pl_loop_post(client->loop, &closing.mail);
     wait_closed(client);
-    (void)pthread_cond_destroy(&client->shared.changed);
-    (void)pthread_mutex_destroy(&client->shared.mu);
-    pl_free(client);
+    free_parts(client);
 }
 
 parley_error *client_refuse_waiting(const parley_client *client)

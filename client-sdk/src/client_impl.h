@@ -7,6 +7,9 @@
 #include "base/list.h"
 #include "loop/loop.h"
 
+#include "channel_impl.h"
+#include "outbox_file.h"
+
 #include "parley/client.h"
 
 #include <pthread.h>
@@ -34,7 +37,25 @@ struct outbox {
     struct pl_timer retry;
     struct pl_timer expiry;
     struct backoff backoff;
+    struct outbox_file *file; /* NULL: in memory only */
 };
+
+/* What parley_client_counters tells. @thread any */
+struct counts {
+    atomic_uint_fast64_t accepted;
+    atomic_uint_fast64_t sent;
+    atomic_uint_fast64_t failed;
+    atomic_uint_fast64_t resent;
+    atomic_uint_fast64_t events;
+    atomic_uint_fast64_t repeats;
+    atomic_uint_fast64_t holes;
+    atomic_uint_fast64_t interrupted;
+};
+
+static inline void count(atomic_uint_fast64_t *counter)
+{
+    (void)atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
 
 struct parley_client {
     parley_channel *channel;
@@ -42,6 +63,10 @@ struct parley_client {
     parley_client_options options;
     struct outbox outbox;
     struct pl_list subscriptions;
+    size_t behind_count; /* subscriptions that are not up to date */
+    struct channel_watch channel_watch;
+    struct counts counts;
+    atomic_int state;    /* parley_client_state */
     unsigned open_calls; /* whose on_done is to come */
     bool is_closing;
 
@@ -50,13 +75,19 @@ struct parley_client {
         pthread_cond_t changed;
         size_t unsent_bytes;
         size_t unsent_count;
-        bool is_closing; /* nothing more is accepted */
+        unsigned entering; /* sends that have room and are on their way in */
+        bool is_closing;   /* nothing more is accepted */
         bool is_closed;
     } shared;
 };
 
+/* Look what the client's state is now, and tell if it has changed. @thread loop */
+void client_update_state(parley_client *client);
+
 /* outbox.c @thread loop */
-void outbox_init(parley_client *client);
+/* With what is in the file of an earlier run. @thread start */
+PL_MUST_CHECK enum parley_code outbox_init(parley_client *client, struct pl_error *err);
+void outbox_start(parley_client *client); /* send what was restored */
 void outbox_close(parley_client *client); /* reports what is left as CANCELLED */
 
 /* @return NULL, or FAILED_PRECONDITION: waiting on this thread would wait for itself. */

@@ -26,7 +26,10 @@ struct outgoing {
     parley_client *client;
     parley_sent_fn on_sent;
     void *user;
-    int64_t expires_ms; /* INT64_MAX: never */
+    struct outbox_entry *entry; /* in the outbox's file; NULL: there is none */
+    bool is_restored;           /* of an earlier run: options.on_restored is told its fate */
+    bool was_written;           /* to a stream, once */
+    int64_t expires_ms;         /* INT64_MAX: never */
     size_t body_len;
     char conversation_id[PL_ID_MAX + 1];
     char client_message_id[PL_ID_MAX + 1];
@@ -36,15 +39,41 @@ struct outgoing {
 
 static void write_unsent(parley_client *client);
 
-/* Tell the fate of a message, once, and free it. Not in a list any more. */
+static void tell(const struct outgoing *message, const parley_error *error,
+                 const parley_receipt *receipt)
+{
+    const parley_client_options *options = &message->client->options;
+    if (!message->is_restored) {
+        if (message->on_sent != NULL) {
+            message->on_sent(message->user, error, receipt);
+        }
+        return;
+    }
+    const parley_outgoing outgoing = {
+        .size = sizeof(outgoing),
+        .conversation_id = message->conversation_id,
+        .client_message_id = message->client_message_id,
+        .content_type = message->content_type,
+        .body = message->body,
+        .body_len = message->body_len,
+    };
+    if (options->on_restored != NULL) {
+        options->on_restored(options->user, &outgoing, error, receipt);
+    }
+}
+
+/* Tell the fate of a message, once, and free it. Not in a list any more. What is not sent because
+ * the client is closed stays in the file. */
 static void settle(struct outgoing *message, const parley_error *error,
                    const parley_receipt *receipt)
 {
     parley_client *client = message->client;
     pl_list_remove(&message->node);
-    if (message->on_sent != NULL) {
-        message->on_sent(message->user, error, receipt);
+    if (message->entry != NULL && !(client->is_closing && error != NULL)) {
+        outbox_file_settle(client->outbox.file, message->entry);
     }
+    count(error == NULL ? &client->counts.sent : &client->counts.failed);
+    tell(message, error, receipt);
     (void)pthread_mutex_lock(&client->shared.mu);
     client->shared.unsent_bytes -= message->body_len;
     client->shared.unsent_count--;
@@ -254,6 +283,10 @@ static void write_unsent(parley_client *client)
             retry_later(client, 0);
             return;
         }
+        if (message->was_written) {
+            count(&client->counts.resent);
+        }
+        message->was_written = true;
         pl_list_remove(&message->node);
         pl_list_push(&outbox->inflight, &message->node);
         outbox->is_full = result == 1;
@@ -354,6 +387,63 @@ static struct outgoing *copy_message(parley_client *client, const parley_outgoin
     return message;
 }
 
+/* Room and the right to enter; leave() follows. @return NULL, or why not */
+static parley_error *enter(parley_client *client, size_t body_len)
+{
+    (void)pthread_mutex_lock(&client->shared.mu);
+    bool is_closing = client->shared.is_closing;
+    bool is_full = client->shared.unsent_bytes + body_len > client->options.outbox_bytes_max;
+    if (!is_full && !is_closing) {
+        client->shared.unsent_bytes += body_len;
+        client->shared.unsent_count++;
+        client->shared.entering++;
+    }
+    (void)pthread_mutex_unlock(&client->shared.mu);
+    if (is_closing) {
+        return sdk_error(PARLEY_CANCELLED, "the client is being closed");
+    }
+    return is_full ? sdk_error(PARLEY_RESOURCE_EXHAUSTED, "the outbox holds %zu bytes already",
+                               client->options.outbox_bytes_max)
+                   : NULL;
+}
+
+/* To the loop, if the message is as safe as it is to be (`is_kept`) and the client is not closed
+ * meanwhile. Returns false: it is not accepted. */
+static bool leave(parley_client *client, struct outgoing *message, bool is_kept)
+{
+    (void)pthread_mutex_lock(&client->shared.mu);
+    bool is_accepted = is_kept && !client->shared.is_closing;
+    if (is_accepted) {
+        count(&client->counts.accepted);
+        /* Under the lock: the order of these calls. The loop may free the message at once. */
+        pl_loop_post(client->loop, &message->mail);
+    } else {
+        client->shared.unsent_bytes -= message->body_len;
+        client->shared.unsent_count--;
+        if (message->entry != NULL) {
+            outbox_file_settle(client->outbox.file, message->entry);
+        }
+    }
+    client->shared.entering--;
+    (void)pthread_cond_broadcast(&client->shared.changed);
+    (void)pthread_mutex_unlock(&client->shared.mu);
+    return is_accepted;
+}
+
+static enum parley_code keep(parley_client *client, struct outgoing *message, struct pl_error *err)
+{
+    const struct outbox_record record = {
+        .conversation_id = message->conversation_id,
+        .client_message_id = message->client_message_id,
+        .content_type = message->content_type,
+        .body = message->body,
+        .body_len = message->body_len,
+    };
+    return client->outbox.file == NULL
+               ? PARLEY_OK
+               : outbox_file_add(client->outbox.file, &record, &message->entry, err);
+}
+
 parley_error *parley_client_send(parley_client *client, const parley_outgoing *message,
                                  parley_sent_fn on_sent, void *user)
 {
@@ -367,25 +457,19 @@ parley_error *parley_client_send(parley_client *client, const parley_outgoing *m
     }
     copy->on_sent = on_sent;
     copy->user = user;
-    (void)pthread_mutex_lock(&client->shared.mu);
-    bool is_closing = client->shared.is_closing;
-    bool is_full = client->shared.unsent_bytes + copy->body_len > client->options.outbox_bytes_max;
-    if (!is_full && !is_closing) {
-        client->shared.unsent_bytes += copy->body_len;
-        client->shared.unsent_count++;
-        pl_loop_post(client->loop, &copy->mail); /* under the lock: the order of these calls */
-    }
-    (void)pthread_mutex_unlock(&client->shared.mu);
-    if (is_closing) {
+    error = enter(client, copy->body_len);
+    if (error != NULL) {
         pl_free(copy);
-        return sdk_error(PARLEY_CANCELLED, "the client is being closed");
+        return error;
     }
-    if (is_full) {
-        pl_free(copy);
-        return sdk_error(PARLEY_RESOURCE_EXHAUSTED, "the outbox holds %zu bytes already",
-                         client->options.outbox_bytes_max);
+    struct pl_error err = PL_ERROR_INIT;
+    enum parley_code code = keep(client, copy, &err);
+    if (leave(client, copy, code == PARLEY_OK)) {
+        return NULL;
     }
-    return NULL;
+    pl_free(copy);
+    return code == PARLEY_OK ? sdk_error(PARLEY_CANCELLED, "the client is being closed")
+                             : sdk_error_from(&err);
 }
 
 /* ---- waiting for the fate ---- */
@@ -436,7 +520,46 @@ parley_error *parley_client_send_wait(parley_client *client, const parley_outgoi
     return waiter.error;
 }
 
-void outbox_init(parley_client *client)
+/* Of an earlier run. It is not late: nobody waits for it with a clock in hand. */
+static enum parley_code restore(void *owner, struct outbox_entry *entry,
+                                const struct outbox_record *record)
+{
+    parley_client *client = owner;
+    const parley_outgoing outgoing = {
+        .size = sizeof(outgoing),
+        .conversation_id = record->conversation_id,
+        .client_message_id = record->client_message_id,
+        .content_type = record->content_type,
+        .body = record->body,
+        .body_len = record->body_len,
+    };
+    parley_error *error = refuse(&outgoing);
+    struct outgoing *message = error == NULL ? copy_message(client, &outgoing) : NULL;
+    if (message == NULL) {
+        enum parley_code code = error == NULL ? PARLEY_RESOURCE_EXHAUSTED : PARLEY_DATA_LOSS;
+        parley_error_free(error);
+        return code;
+    }
+    message->entry = entry;
+    message->is_restored = true;
+    message->expires_ms = INT64_MAX;
+    client->shared.unsent_bytes += message->body_len;
+    client->shared.unsent_count++;
+    count(&client->counts.accepted);
+    pl_list_push(&client->outbox.unsent, &message->node);
+    return PARLEY_OK;
+}
+
+static void free_unsent(parley_client *client)
+{
+    while (!pl_list_is_empty(&client->outbox.unsent)) {
+        struct outgoing *message = PL_LIST_ENTRY(client->outbox.unsent.next, struct outgoing, node);
+        pl_list_remove(&message->node);
+        pl_free(message);
+    }
+}
+
+enum parley_code outbox_init(parley_client *client, struct pl_error *err)
 {
     struct outbox *outbox = &client->outbox;
     pl_list_init(&outbox->unsent);
@@ -445,6 +568,22 @@ void outbox_init(parley_client *client)
     outbox->expiry.fire = on_expiry;
     outbox->backoff.initial_ms = client->options.retry_initial_ms;
     outbox->backoff.max_ms = client->options.retry_max_ms;
+    if (client->options.outbox_path == NULL) {
+        return PARLEY_OK;
+    }
+    enum parley_code code =
+        outbox_file_open(client->options.outbox_path, client->options.outbox_is_synced, restore,
+                         client, &outbox->file, err);
+    client->options.outbox_path = NULL; /* the caller's */
+    if (code != PARLEY_OK) {
+        free_unsent(client);
+    }
+    return code;
+}
+
+void outbox_start(parley_client *client)
+{
+    write_unsent(client);
 }
 
 void outbox_close(parley_client *client)

@@ -21,6 +21,7 @@
 
 struct place {
     int64_t seq;
+    bool is_behind; /* asked for from a cursor, and not caught up yet */
     char conversation_id[PL_ID_MAX + 1];
 };
 
@@ -31,6 +32,9 @@ struct parley_subscription {
     parley_subscription_events events;
     void *user;
     struct pl_map *places; /* conversation id -> struct place */
+    size_t behind_count;   /* places that are behind */
+    bool is_accepted;      /* the call has been heard of */
+    bool is_behind;        /* counted in client.behind_count */
     bool follows_all;
     bool is_cancelled;
     bool is_over;
@@ -56,11 +60,34 @@ static void unref(parley_subscription *subscription)
     pl_free(subscription);
 }
 
+/* Behind until the server took the call and every place has caught up. */
+static void update_behind(parley_subscription *subscription)
+{
+    bool is_behind =
+        !subscription->is_over && (!subscription->is_accepted || subscription->behind_count > 0);
+    if (is_behind != subscription->is_behind) {
+        subscription->is_behind = is_behind;
+        subscription->client->behind_count += is_behind;
+        subscription->client->behind_count -= !is_behind;
+    }
+    client_update_state(subscription->client);
+}
+
+static void mark(parley_subscription *subscription, struct place *place, bool is_behind)
+{
+    if (place->is_behind != is_behind) {
+        place->is_behind = is_behind;
+        subscription->behind_count += is_behind;
+        subscription->behind_count -= !is_behind;
+    }
+}
+
 /* The one way to DONE. */
 static void end(parley_subscription *subscription, const parley_error *error)
 {
     parley_client *client = subscription->client;
     subscription->is_over = true;
+    update_behind(subscription);
     pl_timer_stop(client->loop, &subscription->retry);
     pl_list_remove(&subscription->node);
     if (subscription->events.on_done != NULL) {
@@ -117,6 +144,7 @@ static struct place *told_place(parley_subscription *subscription, const char *i
 
 static void break_off_at_hole(parley_subscription *subscription, const struct place *place)
 {
+    count(&subscription->client->counts.holes);
     break_off(subscription, false,
               sdk_error(PARLEY_DATA_LOSS, "the server left out what follows %lld of %s",
                         (long long)place->seq, place->conversation_id));
@@ -125,14 +153,19 @@ static void break_off_at_hole(parley_subscription *subscription, const struct pl
 static void take_event(parley_subscription *subscription, const Parley__V1__Event *event)
 {
     struct place *place = told_place(subscription, event->conversation_id, event->seq - 1);
-    if (place == NULL || event->seq <= place->seq) {
-        return; /* a repeat */
+    if (place == NULL) {
+        return;
+    }
+    if (event->seq <= place->seq) {
+        count(&subscription->client->counts.repeats);
+        return;
     }
     if (event->seq != place->seq + 1) {
         break_off_at_hole(subscription, place);
         return;
     }
     place->seq = event->seq;
+    count(&subscription->client->counts.events);
     if (subscription->events.on_event != NULL) {
         subscription->events.on_event(subscription->user, event);
     }
@@ -145,9 +178,14 @@ static void take_caught_up(parley_subscription *subscription, const Parley__V1__
         break_off_at_hole(subscription, place);
         return;
     }
-    if (place != NULL && subscription->events.on_caught_up != NULL) {
+    if (place == NULL) {
+        return;
+    }
+    if (subscription->events.on_caught_up != NULL) {
         subscription->events.on_caught_up(subscription->user, place->conversation_id, place->seq);
     }
+    mark(subscription, place, false);
+    update_behind(subscription);
 }
 
 static void take_truncated(parley_subscription *subscription,
@@ -170,11 +208,30 @@ static void take_truncated(parley_subscription *subscription,
 static void take_removed(parley_subscription *subscription, const Parley__V1__Removed *removed)
 {
     /* Whoever comes back later starts there: their old place would be a hole. */
-    pl_free(pl_map_take(subscription->places, removed->conversation_id,
-                        strlen(removed->conversation_id)));
+    struct place *place = pl_map_take(subscription->places, removed->conversation_id,
+                                      strlen(removed->conversation_id));
+    if (place != NULL) {
+        mark(subscription, place, false);
+        update_behind(subscription);
+        pl_free(place);
+    }
     if (subscription->events.on_removed != NULL) {
         subscription->events.on_removed(subscription->user, removed->conversation_id);
     }
+}
+
+static void note_accepted(parley_subscription *subscription)
+{
+    if (!subscription->is_accepted) {
+        subscription->is_accepted = true;
+        update_behind(subscription);
+    }
+}
+
+static void on_headers(void *user, const parley_metadata *metadata)
+{
+    (void)metadata;
+    note_accepted(user);
 }
 
 static void on_message(void *user, const ProtobufCMessage *raw)
@@ -182,6 +239,7 @@ static void on_message(void *user, const ProtobufCMessage *raw)
     parley_subscription *subscription = user;
     const Parley__V1__SubscribeResponse *response = (const Parley__V1__SubscribeResponse *)raw;
     backoff_reset(&subscription->backoff);
+    note_accepted(subscription);
     if (subscription->is_cancelled || subscription->broken != NULL) {
         return;
     }
@@ -235,6 +293,7 @@ static void on_call_done(void *user, const parley_error *error, const parley_met
     (void)trailers;
     subscription->broken = NULL;
     subscription->call = NULL;
+    subscription->is_accepted = false;
     subscription->client->open_calls--;
     error = broken == NULL ? error : broken;
     if (subscription->is_cancelled) {
@@ -242,6 +301,8 @@ static void on_call_done(void *user, const parley_error *error, const parley_met
     } else if (subscription->is_fatal || !can_mend(error)) {
         end(subscription, error);
     } else {
+        count(&subscription->client->counts.interrupted);
+        update_behind(subscription);
         if (subscription->events.on_interrupted != NULL) {
             subscription->events.on_interrupted(subscription->user, error);
         }
@@ -251,6 +312,7 @@ static void on_call_done(void *user, const parley_error *error, const parley_met
 }
 
 static const parley_call_events call_events = {
+    .on_headers = on_headers,
     .on_message = on_message,
     .on_done = on_call_done,
 };
@@ -263,7 +325,7 @@ static void on_retry(struct pl_loop *loop, struct pl_timer *timer)
     subscribe(PL_CONTAINER_OF(timer, parley_subscription, retry));
 }
 
-static void fill_cursors(const parley_subscription *subscription, Parley__V1__Cursor *cursors,
+static void fill_cursors(parley_subscription *subscription, Parley__V1__Cursor *cursors,
                          Parley__V1__SubscribeRequest *request)
 {
     size_t iterator = 0;
@@ -271,6 +333,7 @@ static void fill_cursors(const parley_subscription *subscription, Parley__V1__Cu
          place != NULL; place = pl_map_next(subscription->places, &iterator, NULL, NULL)) {
         Parley__V1__Cursor *cursor = &cursors[request->n_cursors];
         parley__v1__cursor__init(cursor);
+        mark(subscription, place, true);
         cursor->conversation_id = place->conversation_id;
         cursor->after_seq = place->seq;
         request->cursors[request->n_cursors++] = cursor;
@@ -305,6 +368,7 @@ static void subscribe(parley_subscription *subscription)
         return;
     }
     subscription->client->open_calls++;
+    update_behind(subscription);
 }
 
 static void deliver_start(struct pl_loop *loop, struct pl_mail *mail)

@@ -26,24 +26,6 @@ extern "C" {
 typedef struct parley_client parley_client;
 typedef struct parley_subscription parley_subscription;
 
-typedef struct parley_client_options {
-    size_t size;               /* sizeof(parley_client_options) */
-    int64_t send_timeout_ms;   /* a message is given up after so long; 0: never */
-    size_t outbox_bytes_max;   /* unsent bodies kept in memory; 0: 16 MiB */
-    uint32_t retry_initial_ms; /* first wait before a retry; 0: 100 ms; doubles, with jitter */
-    uint32_t retry_max_ms;     /* 0: 10 s */
-} parley_client_options;
-
-/* @param channel  keeps: must outlive the client. */
-PARLEY_API PARLEY_MUST_CHECK parley_error *parley_client_new(parley_channel *channel,
-                                                             const parley_client_options *options,
-                                                             parley_client **client);
-/* Ends subscriptions, reports messages still unsent as CANCELLED, frees; nothing new is accepted
- * meanwhile (CANCELLED). Not from a callback. NULL is fine. */
-PARLEY_API void parley_client_free(parley_client *client);
-
-/* ---- sending ---- */
-
 typedef struct parley_outgoing {
     size_t size; /* sizeof(parley_outgoing) */
     const char *conversation_id;
@@ -58,6 +40,61 @@ typedef struct parley_receipt {
     int64_t created_at_ms; /* since the Unix epoch */
     const char *client_message_id;
 } parley_receipt;
+
+typedef enum parley_client_state {
+    PARLEY_CLIENT_OFFLINE = 0,     /* not connected: nothing to do yet, or no server answers */
+    PARLEY_CLIENT_CONNECTING = 1,  /* for the first time, or again after a connection was lost */
+    PARLEY_CLIENT_CATCHING_UP = 2, /* connected; what was missed is coming */
+    PARLEY_CLIENT_LIVE = 3,        /* connected, and every subscription is up to date */
+} parley_client_state;
+
+typedef struct parley_client_options {
+    size_t size;               /* sizeof(parley_client_options) */
+    int64_t send_timeout_ms;   /* a message is given up after so long; 0: never */
+    size_t outbox_bytes_max;   /* unsent bodies kept in memory; 0: 16 MiB */
+    uint32_t retry_initial_ms; /* first wait before a retry; 0: 100 ms; doubles, with jitter */
+    uint32_t retry_max_ms;     /* 0: 10 s */
+    /* Keep unsent messages in this file, too, so that they survive the application: what is in it
+     * is sent first. One client at a time. NULL: in memory only. */
+    const char *outbox_path;
+    bool outbox_is_synced; /* parley_client_send returns when the disk has the message; else when
+                              the operating system has it, which survives all but its own end */
+    /* The fate of a message of an earlier run, which has nobody else to be told to: as
+     * parley_sent_fn. After a crash it may come once more for what was settled just before. */
+    void (*on_restored)(void *user, const parley_outgoing *message, const parley_error *error,
+                        const parley_receipt *receipt);
+    void (*on_state)(void *user, parley_client_state state); /* on the channel's thread */
+    void *user;                                              /* of both */
+} parley_client_options;
+
+/* @param channel  keeps: must outlive the client. */
+PARLEY_API PARLEY_MUST_CHECK parley_error *parley_client_new(parley_channel *channel,
+                                                             const parley_client_options *options,
+                                                             parley_client **client);
+/* Ends subscriptions, reports messages still unsent as CANCELLED (with outbox_path they stay in the
+ * file, and the next run sends them), frees; nothing new is accepted meanwhile (CANCELLED). To send
+ * all first, parley_client_flush. Not from a callback. NULL is fine. */
+PARLEY_API void parley_client_free(parley_client *client);
+
+PARLEY_API parley_client_state parley_client_get_state(parley_client *client); /* @thread any */
+
+/* Since the client was made, but for the last two. */
+typedef struct parley_client_counters {
+    uint64_t accepted; /* messages, those of an earlier run with them */
+    uint64_t sent;     /* committed */
+    uint64_t failed;   /* given up, refused, or cancelled */
+    uint64_t resent;   /* written again, after an answer that did not come or a passing failure */
+    uint64_t events;   /* told to on_event */
+    uint64_t repeats;  /* events that came again, and were dropped */
+    uint64_t holes;    /* left out by a server, and asked for again */
+    uint64_t interrupted; /* subscriptions that broke and were resumed */
+    uint64_t unsent;
+    uint64_t unsent_bytes;
+} parley_client_counters;
+PARLEY_API void parley_client_get_counters(parley_client *client,
+                                           parley_client_counters *counters); /* @thread any */
+
+/* ---- sending ---- */
 
 /* error NULL: committed, with its receipt. Exactly once for each accepted message, on the channel's
  * thread; both are borrowed. UNAVAILABLE and the like are retried before this is called. */

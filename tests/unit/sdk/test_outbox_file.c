@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The outbox in a file: what a later run finds in it, whatever happened to the one before. */
+#include "outbox_file.h"
+
+#include "base/attr.h"
+#include "support/check.h"
+#include "support/tmp_dir.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FOUND_MAX 64
+
+struct found {
+    size_t count;
+    char bodies[FOUND_MAX][16];
+    struct outbox_entry *entries[FOUND_MAX];
+};
+
+struct world {
+    struct tmp_dir dir;
+    char path[600];
+    struct found found;
+};
+
+static int set_up(void **state)
+{
+    static struct world world;
+    memset(&world, 0, sizeof(world));
+    assert_int_equal(tmp_dir_init(&world.dir), 0);
+    (void)snprintf(world.path, sizeof(world.path), "%s/outbox", world.dir.path);
+    *state = &world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    return tmp_dir_deinit(&world->dir);
+}
+
+static enum parley_code on_restore(void *owner, struct outbox_entry *entry,
+                                   const struct outbox_record *record)
+{
+    struct found *found = owner;
+    assert_true(found->count < FOUND_MAX);
+    assert_string_equal(record->conversation_id, "room");
+    assert_string_equal(record->content_type, "text/plain");
+    assert_true(record->body_len < sizeof(found->bodies[0]));
+    memcpy(found->bodies[found->count], record->body, record->body_len);
+    assert_string_equal(record->client_message_id, found->bodies[found->count]);
+    found->entries[found->count++] = entry;
+    return PARLEY_OK;
+}
+
+static struct outbox_file *open_synced(struct world *world, bool is_synced)
+{
+    struct outbox_file *file = NULL;
+    struct pl_error err = PL_ERROR_INIT;
+    memset(&world->found, 0, sizeof(world->found));
+    if (outbox_file_open(world->path, is_synced, on_restore, &world->found, &file, &err) !=
+        PARLEY_OK) {
+        fail_msg("%s", err.text);
+    }
+    return file;
+}
+
+static struct outbox_file *open_file(struct world *world)
+{
+    return open_synced(world, false);
+}
+
+/* A message whose body is also its id. */
+static struct outbox_entry *add(struct outbox_file *file, const char *text)
+{
+    const struct outbox_record record = {.conversation_id = "room",
+                                         .client_message_id = text,
+                                         .content_type = "text/plain",
+                                         .body = text,
+                                         .body_len = strlen(text)};
+    struct outbox_entry *entry = NULL;
+    assert_int_equal(outbox_file_add(file, &record, &entry, NULL), PARLEY_OK);
+    return entry;
+}
+
+/* Open and close. @param expected  bodies, with blanks between */
+static void expect_found(struct world *world, const char *expected)
+{
+    char text[1200] = "";
+    outbox_file_close(open_file(world));
+    for (size_t i = 0; i < world->found.count; i++) {
+        (void)strncat(text, i == 0 ? "" : " ", 2);
+        (void)strncat(text, world->found.bodies[i], 16);
+    }
+    assert_string_equal(text, expected);
+}
+
+static off_t size_of(const struct world *world)
+{
+    struct stat info;
+    assert_int_equal(stat(world->path, &info), 0);
+    return info.st_size;
+}
+
+static void test_what_is_not_settled_is_found_in_order(void **state)
+{
+    struct world *world = *state;
+    struct outbox_file *file = open_file(world);
+    assert_int_equal(world->found.count, 0);
+    (void)add(file, "a");
+    struct outbox_entry *second = add(file, "b");
+    (void)add(file, "c");
+    outbox_file_settle(file, second);
+    outbox_file_close(file);
+    expect_found(world, "a c");
+    file = open_file(world);
+    outbox_file_settle(file, world->found.entries[0]);
+    (void)add(file, "d");
+    outbox_file_close(file);
+    expect_found(world, "c d");
+}
+
+static void test_write_that_was_cut_off_is_dropped_and_no_more(void **state)
+{
+    struct world *world = *state;
+    struct outbox_file *file = open_file(world);
+    (void)add(file, "first");
+    outbox_file_close(file);
+    off_t whole = size_of(world);
+    file = open_file(world);
+    (void)add(file, "second");
+    outbox_file_close(file);
+    off_t all = size_of(world);
+    char copy[600];
+    uint8_t bytes[512];
+    assert_in_range(all, whole + 1, sizeof(bytes));
+    int fd = open(world->path, O_RDONLY);
+    assert_int_equal(read(fd, bytes, sizeof(bytes)), all);
+    (void)close(fd);
+    (void)snprintf(copy, sizeof(copy), "%s", world->path);
+    for (off_t cut = 0; cut < all; cut++) {
+        fd = open(copy, O_WRONLY | O_TRUNC);
+        assert_int_equal(write(fd, bytes, (size_t)cut), cut);
+        (void)close(fd);
+        expect_found(world, cut < whole ? "" : "first");
+        file = open_file(world); /* and it goes on from there */
+        (void)add(file, "third");
+        outbox_file_close(file);
+        expect_found(world, cut < whole ? "third" : "first third");
+    }
+}
+
+static void flip(const struct world *world, off_t offset)
+{
+    uint8_t byte = 0;
+    int fd = open(world->path, O_RDWR);
+    assert_int_equal(pread(fd, &byte, 1, offset), 1);
+    byte ^= 0x40;
+    assert_int_equal(pwrite(fd, &byte, 1, offset), 1);
+    (void)close(fd);
+}
+
+static void test_damage_is_told_unless_it_is_the_last_write(void **state)
+{
+    struct world *world = *state;
+    struct outbox_file *file = open_file(world);
+    struct pl_error err = PL_ERROR_INIT;
+    (void)add(file, "first");
+    (void)add(file, "second");
+    outbox_file_close(file);
+    flip(world, size_of(world) - 1);
+    expect_found(world, "first");
+    file = open_file(world);
+    (void)add(file, "second");
+    outbox_file_close(file);
+    flip(world, 8 + 20); /* in the first record */
+    assert_int_equal(outbox_file_open(world->path, false, on_restore, &world->found, &file, &err),
+                     PARLEY_DATA_LOSS);
+    assert_non_null(strstr(err.text, "damaged at byte 8"));
+    assert_null(file);
+}
+
+static void test_file_of_another_kind_or_another_process_is_left_alone(void **state)
+{
+    struct world *world = *state;
+    struct outbox_file *file = open_file(world);
+    struct outbox_file *other = NULL;
+    (void)add(file, "kept");
+    assert_int_equal(outbox_file_open(world->path, false, on_restore, NULL, &other, NULL),
+                     PARLEY_FAILED_PRECONDITION);
+    outbox_file_close(file);
+    expect_found(world, "kept");
+    FILE *text = fopen(world->path, "w");
+    assert_non_null(text);
+    (void)fprintf(text, "something precious\n");
+    (void)fclose(text);
+    assert_int_equal(outbox_file_open(world->path, false, on_restore, NULL, &other, NULL),
+                     PARLEY_FAILED_PRECONDITION);
+    assert_int_equal(size_of(world), strlen("something precious\n"));
+    (void)snprintf(world->path, sizeof(world->path), "%s/none/outbox", world->dir.path);
+    assert_int_equal(outbox_file_open(world->path, false, on_restore, NULL, &other, NULL),
+                     PARLEY_FAILED_PRECONDITION);
+}
+
+static struct outbox_entry *add_big(struct outbox_file *file)
+{
+    static uint8_t body[60000];
+    const struct outbox_record record = {.conversation_id = "room",
+                                         .client_message_id = "big",
+                                         .content_type = "text/plain",
+                                         .body = body,
+                                         .body_len = sizeof(body)};
+    struct outbox_entry *entry = NULL;
+    assert_int_equal(outbox_file_add(file, &record, &entry, NULL), PARLEY_OK);
+    return entry;
+}
+
+static void test_empty_outbox_is_cut_back(void **state)
+{
+    struct world *world = *state;
+    struct outbox_file *file = open_synced(world, true);
+    for (int i = 0; i < 100; i++) {
+        outbox_file_settle(file, add_big(file));
+        assert_true(size_of(world) < 200000);
+    }
+    (void)add(file, "last");
+    outbox_file_close(file);
+    expect_found(world, "last");
+}
+
+static void test_outbox_of_little_that_is_wanted_is_rewritten(void **state)
+{
+    struct world *world = *state;
+    struct outbox_file *file = open_file(world);
+    (void)add(file, "old");
+    for (int i = 0; i < 100; i++) { /* 6 MB; "old" keeps it from being empty */
+        outbox_file_settle(file, add_big(file));
+    }
+    struct outbox_entry *new = add(file, "new");
+    (void)add(file, "newer");
+    outbox_file_settle(file, new);
+    assert_true(size_of(world) < 1500000);
+    struct outbox_file *other = NULL;
+    assert_int_equal(outbox_file_open(world->path, false, on_restore, NULL, &other, NULL),
+                     PARLEY_FAILED_PRECONDITION); /* the new file is locked as the old one was */
+    outbox_file_close(file);
+    expect_found(world, "old newer");
+}
+
+static void test_message_that_cannot_be_written_is_not_accepted(void **state)
+{
+    struct world *world = *state;
+    struct outbox_file *file = open_file(world);
+    struct outbox_entry *entry = NULL;
+    struct pl_error err = PL_ERROR_INIT;
+    char long_id[400];
+    memset(long_id, 'x', sizeof(long_id) - 1);
+    long_id[sizeof(long_id) - 1] = '\0';
+    const struct outbox_record record = {
+        .conversation_id = "room", .client_message_id = long_id, .content_type = ""};
+    assert_int_equal(outbox_file_add(file, &record, &entry, &err), PARLEY_INVALID_ARGUMENT);
+    outbox_file_close(file);
+    expect_found(world, "");
+}
+
+static void *settle_many(void *file)
+{
+    for (int i = 0; i < 200; i++) {
+        outbox_file_settle(file, add_big(file));
+    }
+    return NULL;
+}
+
+static void test_threads_may_write_at_once(void **state)
+{
+    struct world *world = *state;
+    struct outbox_file *file = open_synced(world, true);
+    pthread_t threads[3];
+    (void)add(file, "first");
+    for (size_t i = 0; i < PL_COUNT(threads); i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, settle_many, file), 0);
+    }
+    for (size_t i = 0; i < PL_COUNT(threads); i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    (void)add(file, "last");
+    outbox_file_close(file);
+    expect_found(world, "first last");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_what_is_not_settled_is_found_in_order, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_write_that_was_cut_off_is_dropped_and_no_more, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_damage_is_told_unless_it_is_the_last_write, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_file_of_another_kind_or_another_process_is_left_alone,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_empty_outbox_is_cut_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_outbox_of_little_that_is_wanted_is_rewritten, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_message_that_cannot_be_written_is_not_accepted, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_threads_may_write_at_once, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
