@@ -42,6 +42,11 @@ bool pl_framer_is_partial(const struct pl_framer *framer)
     return framer->prefix_len > 0 && !framer->is_body_delivered;
 }
 
+size_t pl_framer_held_bytes(const struct pl_framer *framer)
+{
+    return framer->body != NULL ? framer->body->len : 0;
+}
+
 static enum pl_framer_result fail(struct pl_status *bad, enum parley_code code, const char *message)
 {
     *bad = (struct pl_status){.code = code, .message = message};

@@ -57,5 +57,7 @@ enum pl_framer_result pl_framer_next(struct pl_framer *framer, const uint8_t *da
                                      struct pl_status *bad);
 /* Is it in the midst of a message (R13: an end of stream here is an error)? */
 bool pl_framer_is_partial(const struct pl_framer *framer);
+/* Memory that it has for a message that came in pieces. */
+size_t pl_framer_held_bytes(const struct pl_framer *framer);
 
 #endif /* PARLEY_WIRE_FRAMING_H */

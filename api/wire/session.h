@@ -37,7 +37,8 @@ struct pl_session_limits {
     uint32_t stream_window;     /* bytes in flight towards us per stream; 0: 64 KiB */
     uint32_t connection_window; /* per connection; 0: 1 MiB */
     uint32_t header_bytes_max;  /* header list, name + value + 32 each; 0: 16 KiB */
-    uint32_t message_bytes_max; /* one received message; 0: 4 MiB */
+    uint32_t message_bytes_max; /* one received message; 0: 4 MiB. Those of all streams that have
+                                   come in part may have 16 times as much together */
     uint32_t write_high_water;  /* queued bytes per stream at which a writer is told to stop; 0: 256
                                    KiB. 64 times as many on all streams together stop all writers,
                                    and a call that still writes at four times that is reset */

@@ -54,6 +54,7 @@ struct pl_session {
     struct pl_stream *recent; /* the one that the last frame was for: saves nghttp2's lookup */
     size_t stream_count;
     size_t queued_bytes;
+    size_t partial_bytes; /* of messages that have come in part */
     uint64_t received_bytes;
     uint64_t blocks;          /* header blocks that have begun */
     uint64_t open_block;      /* the one that has not ended; 0: none */
@@ -108,6 +109,7 @@ struct pl_stream {
     struct pl_framer framer;
     struct pl_buf *held; /* input that came while paused, from held_offset */
     size_t held_offset;
+    size_t partial_bytes; /* in session->partial_bytes */
     const nghttp2_nv
         *trailers; /* server: to send at the end of the queue; static or in the arena */
     size_t trailers_count;
@@ -155,6 +157,8 @@ void pl_stream_close_user(struct pl_stream *stream); /* on_close, if it did not 
 void pl_stream_recycle_if_over(struct pl_stream *stream);
 void pl_stream_set_status(struct pl_stream *stream, enum parley_code code, const char *message);
 void pl_stream_drop_input(struct pl_stream *stream); /* and take no more */
+/* What the framer collected has changed. */
+void pl_stream_count_partial(struct pl_stream *stream);
 void pl_stream_drop_output(struct pl_stream *stream);
 void pl_stream_add_work(struct pl_stream *stream, unsigned work);
 /* End the call on our own account: server, with this status as answer; client, with a reset. */

@@ -15,6 +15,9 @@
 #define COST_GLITCH   1
 #define COST_SETTINGS 100 /* each makes work for every open stream */
 
+/* Messages of the largest size that a connection may have under way. */
+#define PARTIAL_FACTOR 16
+
 #define HEADERS_BYTES_FACTOR 8 /* times the limit: no honest peer; the connection ends */
 
 /* Format what only the session knows the numbers of. */
@@ -32,6 +35,20 @@ static void explain(struct pl_stream *stream, struct pl_status *bad)
     }
 }
 
+/* A connection can have as many messages under way as streams: whoever sends the most of each and
+ * never the end would have us hold streams_max x message_bytes_max. */
+static bool may_collect(struct pl_stream *stream, struct pl_status *bad)
+{
+    const struct pl_session *session = stream->session;
+    pl_stream_count_partial(stream);
+    if (session->partial_bytes <= (size_t)session->limits.message_bytes_max * PARTIAL_FACTOR) {
+        return true;
+    }
+    *bad = (struct pl_status){.code = PARLEY_RESOURCE_EXHAUSTED,
+                              .message = "grpc: too many unfinished messages on the connection"};
+    return false;
+}
+
 /* Hand on whole messages until the input is used up, or the stream is paused or over.
  * @return bytes used. */
 static size_t deliver(struct pl_stream *stream, const uint8_t *data, size_t len)
@@ -45,10 +62,10 @@ static size_t deliver(struct pl_stream *stream, const uint8_t *data, size_t len)
         enum pl_framer_result result = pl_framer_next(
             &stream->framer, len > 0 ? data + total : NULL, len - total, &used, &message, &bad);
         total += used;
-        if (result == PL_FRAMER_MORE) {
+        if (result == PL_FRAMER_MORE && may_collect(stream, &bad)) {
             return total;
         }
-        if (result == PL_FRAMER_BAD) {
+        if (result != PL_FRAMER_MESSAGE) {
             explain(stream, &bad);
             if (!session->is_server && bad.code == PARLEY_UNIMPLEMENTED) {
                 bad.code = PARLEY_INTERNAL; /* compression.md: we offered only what we speak */
@@ -62,6 +79,7 @@ static size_t deliver(struct pl_stream *stream, const uint8_t *data, size_t len)
     }
     if (stream->is_input_over) {
         pl_framer_deinit(&stream->framer);
+        pl_stream_count_partial(stream);
     }
     return stream->is_input_over ? len : total;
 }

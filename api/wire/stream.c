@@ -59,11 +59,19 @@ void pl_stream_drop_output(struct pl_stream *stream)
     pl_session_count_unqueued(stream->session, bytes);
 }
 
+void pl_stream_count_partial(struct pl_stream *stream)
+{
+    size_t bytes = pl_framer_held_bytes(&stream->framer);
+    stream->session->partial_bytes += bytes - stream->partial_bytes;
+    stream->partial_bytes = bytes;
+}
+
 void pl_stream_drop_input(struct pl_stream *stream)
 {
     stream->is_input_over = true;
     if (!stream->is_delivering) {
         pl_framer_deinit(&stream->framer);
+        pl_stream_count_partial(stream);
     }
     if (stream->held != NULL) {
         size_t len = stream->held->len - stream->held_offset;

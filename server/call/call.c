@@ -193,7 +193,7 @@ void call_on_message(parley_server_call *call, const uint8_t *data, size_t len)
         on_stream_message(call, data, len);
     } else if (call->request != NULL) {
         call_end_text(call, PARLEY_UNIMPLEMENTED, "more than one message for a unary request");
-    } else {
+    } else if (call_count_request(call, len)) {
         call->request = decode(call, call->arena, data, len);
     }
 }
@@ -243,6 +243,7 @@ void call_on_close(parley_server_call *call, enum parley_code code)
     pl_list_remove(&call->waiting_node);
     pl_list_remove(&call->node);
     lane->count--;
+    call_uncount_request(call);
     const struct method_entry *entry = call->entry;
     if (call->is_dispatched && entry->dispatch.done != NULL) {
         entry->dispatch.done(call, entry->handlers, entry->service);

@@ -14,6 +14,8 @@
 #define CALL_REQUEST_ID_BYTES   17    /* with the NUL */
 #define CALL_REQUEST_TIMEOUT_MS 60000 /* for the one message of a call to arrive whole */
 #define CALL_REQUEST_CHECK_MS   10000
+/* Of the requests of one connection: a thousand of the longest sends. */
+#define CALL_REQUESTS_BYTES_MAX (128 * 1024 * 1024)
 
 struct method_metrics {
     struct pl_metric *by_code; /* CALL_CODES in a row */
@@ -38,6 +40,13 @@ struct parley_server {
     size_t method_count;
     struct interceptor interceptors[CALL_INTERCEPTORS_MAX];
     size_t interceptor_count;
+};
+
+/* What the calls of one connection have together. */
+struct call_slots {
+    size_t refs;
+    size_t kept;          /* by calls that are gone */
+    size_t request_bytes; /* of requests that live as long as their calls */
 };
 
 struct call_lane {
@@ -69,6 +78,7 @@ struct parley_server_call {
     const char *identity;
     const char *request_id; /* made when somebody asks for it */
     ProtobufCMessage *request;
+    size_t request_bytes;     /* in slots->request_bytes */
     parley_metadata *headers; /* until they are sent */
     parley_metadata *trailers;
     void *user;
@@ -88,6 +98,10 @@ struct parley_server_call {
 const struct method_entry *server_find(const parley_server *server, const char *path, size_t len);
 /* lane.c */
 void call_wait_for_request(parley_server_call *call);
+/* slots.c: the one request of a call stays until the call is closed. false: the call has been
+ * ended, since its connection has too many such. */
+bool call_count_request(parley_server_call *call, size_t len);
+void call_uncount_request(parley_server_call *call);
 /* answer.c: the one way in which a call is answered. The status is borrowed until return. */
 void call_end(parley_server_call *call, const struct pl_status *status);
 void call_end_text(parley_server_call *call, enum parley_code code, const char *text);

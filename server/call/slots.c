@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls of a connection that are gone while their work goes on; see call.h. Thread: its loop. */
+/* What the calls of one connection have together, and may have. Thread: its loop. */
 #include "call/call_impl.h"
 
 #include "base/mem.h"
-
-struct call_slots {
-    size_t refs;
-    size_t kept;
-};
 
 struct call_slots *call_slots_new(void)
 {
@@ -28,6 +23,28 @@ void call_slots_unref(struct call_slots *slots)
 size_t call_slots_kept(const struct call_slots *slots)
 {
     return slots->kept;
+}
+
+bool call_count_request(parley_server_call *call, size_t len)
+{
+    struct call_slots *slots = call->slots;
+    if (slots == NULL) {
+        return true;
+    }
+    if (slots->request_bytes >= CALL_REQUESTS_BYTES_MAX) {
+        call_end_text(call, PARLEY_RESOURCE_EXHAUSTED, "too much is asked on one connection");
+        return false;
+    }
+    slots->request_bytes += len;
+    call->request_bytes = len;
+    return true;
+}
+
+void call_uncount_request(parley_server_call *call)
+{
+    if (call->slots != NULL) {
+        call->slots->request_bytes -= call->request_bytes;
+    }
 }
 
 struct call_slots *call_keep_slot(parley_server_call *call)

@@ -203,7 +203,7 @@ void fake_open(struct fake_server *fake, struct fake_call *call, const char *pat
                int64_t timeout_ns)
 {
     parley_metadata *metadata = call->metadata;
-    *call = (struct fake_call){.metadata = metadata, .code = PARLEY_UNKNOWN};
+    *call = (struct fake_call){.metadata = metadata, .slots = call->slots, .code = PARLEY_UNKNOWN};
     pl_arena_init(&call->arena, NULL, 0, 0);
     if (fake->lane == NULL) {
         assert_int_equal(call_lane_open(fake->server, fake->loop, 0, &fake->lane, NULL), PARLEY_OK);
@@ -215,7 +215,8 @@ void fake_open(struct fake_server *fake, struct fake_call *call, const char *pat
                                          .timeout_ns = timeout_ns,
                                          .metadata = metadata,
                                          .peer = "127.0.0.1:5",
-                                         .arena = &call->arena};
+                                         .arena = &call->arena,
+                                         .slots = call->slots};
     call->call = call_open(fake->lane, &opening);
 }
 

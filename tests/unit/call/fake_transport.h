@@ -33,6 +33,7 @@ struct fake_call {
     struct pl_arena arena;
     parley_server_call *call; /* NULL: could not be opened */
     parley_metadata *metadata;
+    struct call_slots *slots; /* set before; NULL: no limits */
     int headers;
     size_t header_fields; /* sent with them */
     int writes;
@@ -57,7 +58,7 @@ void fake_server_deinit(struct fake_server *fake);
 /* Turn the loop until `*value` is at least `expected`. */
 void fake_server_run(struct fake_server *fake, const int *value, int expected);
 
-/* Set call->metadata before, if it matters; it is freed by fake_close. */
+/* Set call->metadata before, if it matters; it is freed by fake_close. And call->slots. */
 void fake_open(struct fake_server *fake, struct fake_call *call, const char *path,
                int64_t timeout_ns);
 /* A request with `text` in its string field. */

@@ -42,6 +42,34 @@ static void test_a_unary_call_is_run_at_the_half_close_and_answered_once(void **
     fake_server_deinit(&fake);
 }
 
+static void test_requests_of_one_connection_are_limited_together(void **state)
+{
+    (void)state;
+    struct fake_server fake;
+    struct call_slots *slots = call_slots_new();
+    assert_non_null(slots);
+    fake_server_init(&fake);
+    for (int round = 0; round < 2; round++) {
+        struct fake_call first = {.slots = slots};
+        struct fake_call second = {.slots = slots};
+        struct fake_call third = {.slots = slots};
+        fake_request(&fake, &first, "/test.Echo/Down");
+        slots->request_bytes += CALL_REQUESTS_BYTES_MAX - 8; /* as if others had so much */
+        fake_request(&fake, &second, "/test.Echo/Unary");
+        assert_int_equal(second.finishes, 0);
+        fake_request(&fake, &third, "/test.Echo/Unary");
+        assert_int_equal(third.code, PARLEY_RESOURCE_EXHAUSTED);
+        assert_int_equal(third.finishes, 1);
+        fake_close(&third, PARLEY_OK);
+        fake_close(&second, PARLEY_OK);
+        slots->request_bytes -= CALL_REQUESTS_BYTES_MAX - 8;
+        fake_close(&first, PARLEY_OK);
+        assert_int_equal(slots->request_bytes, 0);
+    }
+    call_slots_unref(slots);
+    fake_server_deinit(&fake);
+}
+
 struct wrong {
     const char *name;
     const char *path;
@@ -504,6 +532,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_unary_call_is_run_at_the_half_close_and_answered_once),
+        cmocka_unit_test(test_requests_of_one_connection_are_limited_together),
         cmocka_unit_test(test_what_is_wrong_with_a_request_is_answered_without_the_handler),
         cmocka_unit_test(test_r15_what_is_no_message_ends_with_internal),
         cmocka_unit_test(test_c2_what_is_no_message_may_be_encoded_in_a_way_we_do_not_know),

@@ -193,6 +193,40 @@ static void test_f1_cancel_while_paused_drops_what_is_held(void **state)
     pair_free(pair);
 }
 
+/* Everything but the last byte, on one stream after the other. */
+static void test_r14_unfinished_messages_of_a_connection_are_limited(void **state)
+{
+    (void)state;
+    struct pl_session_limits limits = {.message_bytes_max = 32 * KIB};
+    struct pair *pair = pair_new(NULL, &limits);
+    struct pair_log *calls[20];
+    struct pl_buf *message = pair_message(32 * KIB, 'm');
+    message->len--;
+    for (size_t i = 0; i < PL_COUNT(calls); i++) {
+        calls[i] = pair_open(pair, "/a.B/C");
+        (void)pl_stream_write(calls[i]->stream, message, 0);
+        pair_pump(pair);
+        bool is_over = i >= 16;
+        assert_int_equal(calls[i]->closes, is_over);
+        assert_int_equal(calls[i]->code, is_over ? PARLEY_RESOURCE_EXHAUSTED : PARLEY_OK);
+    }
+    pl_buf_unref(message);
+    /* One that is whole at last makes room. */
+    struct pl_buf *last = pl_buf_new(1);
+    assert_non_null(last);
+    last->len = 1;
+    last->data[0] = 'm';
+    (void)pl_stream_write(calls[3]->stream, last, 0);
+    pl_buf_unref(last);
+    pair_pump(pair);
+    assert_int_equal(pair->server.logs[3]->messages, 1);
+    struct pair_log *late = pair_open(pair, "/a.B/C");
+    (void)pair_write(late, 20 * KIB, 'l');
+    pair_pump(pair);
+    assert_int_equal(pair_last(&pair->server)->messages, 1);
+    pair_free(pair);
+}
+
 static void test_f5_writer_is_told_to_stop_and_once_to_go_on(void **state)
 {
     (void)state;
@@ -297,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_f1_reader_that_never_catches_up_holds_no_more_than_two_windows),
         cmocka_unit_test(test_f1_client_that_pauses_gets_all_after_the_trailers_came),
         cmocka_unit_test(test_f1_cancel_while_paused_drops_what_is_held),
+        cmocka_unit_test(test_r14_unfinished_messages_of_a_connection_are_limited),
         cmocka_unit_test(test_f5_writer_is_told_to_stop_and_once_to_go_on),
         cmocka_unit_test(test_f5_a_full_connection_stops_the_writers_of_all_streams),
         cmocka_unit_test(test_f5_who_writes_to_an_overfull_connection_is_reset),
