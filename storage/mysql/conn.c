@@ -184,6 +184,11 @@ static enum parley_code log_in(struct mdb_conn *conn, const struct mdb_login *lo
         pl_fail(err, code, "%s (MySQL %u)", mysql_error(conn->mysql), number);
     }
     mdb_credentials_forget(&credentials);
+    /* MariaDB's library takes a server that offers no TLS for good enough. */
+    if (code == PARLEY_OK && login->options->tls != STORE_MYSQL_TLS_OFF &&
+        mysql_get_ssl_cipher(conn->mysql) == NULL) {
+        code = pl_fail(err, PARLEY_UNAVAILABLE, "the server does not encrypt");
+    }
     return code;
 }
 

@@ -296,7 +296,9 @@ static enum parley_code make_engine(const struct store_mysql_options *options,
 enum parley_code store_mysql_open(const struct store_mysql_options *options, struct store **store,
                                   struct pl_error *err)
 {
+    struct pl_error local = PL_ERROR_INIT;
     struct mysql_engine *engine = NULL;
+    err = err == NULL ? &local : err;
     enum parley_code code = make_engine(options, &engine, err);
     if (code != PARLEY_OK) {
         return code;
@@ -328,7 +330,9 @@ enum parley_code store_mysql_migrate(const struct store_mysql_options *options, 
 {
     const struct migration migration = {
         .may_apply = true, .is_dry_run = is_dry_run, .report = report, .context = context};
+    struct pl_error local = PL_ERROR_INIT;
     struct mysql_engine *engine = NULL;
+    err = err == NULL ? &local : err;
     enum parley_code code = make_engine(options, &engine, err);
     if (code != PARLEY_OK) {
         return code;

@@ -15,8 +15,10 @@ CLUSTER = os.path.join(ROOT, "deploy", "local", "cluster")
 class Shards:
     """Started by start(); they end with this process, however it ends."""
 
-    def __init__(self, count):
+    def __init__(self, count, options=()):
+        """@param options  of MariaDB itself"""
         self.count = count
+        self.options = [f"--mariadb={option}" for option in options]
         self.folder = tempfile.mkdtemp(prefix="parley-shards-")
         os.chmod(self.folder, 0o755)  # the servers run as another account
         self.settings = os.path.join(self.folder, "parleyd.conf")
@@ -24,7 +26,8 @@ class Shards:
 
     def start(self):
         self.process = subprocess.Popen(
-            [CLUSTER, "up", "--attached", "--dir", self.folder, "--shards", str(self.count)],
+            [CLUSTER, "up", "--attached", "--dir", self.folder, "--shards", str(self.count),
+             *self.options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for line in self.process.stdout:
             if line == "ready\n":
