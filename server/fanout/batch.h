@@ -13,6 +13,7 @@
 #include "loop/loop.h"
 
 struct batch;
+struct envelope;
 
 /* One loop's copy of the address on the batch. */
 struct parcel {
@@ -47,13 +48,16 @@ static inline size_t batch_bytes(const struct batch *batch)
     return sizeof(*batch) + batch->frames->capacity + batch->count * sizeof(uint32_t);
 }
 
-/* How many of `events` go into the next batch: up to and including the first change of members. */
+/* How many of `events` go into the next batch: up to and including the first change of members, and
+ * not more than a message of the bus takes. */
 size_t batch_span(const struct store_event *events, size_t count);
 
 /* @return owned (batch_unref), with `parcel_count` parcels to fill; NULL: no memory */
 PL_MUST_CHECK struct batch *batch_new(struct store_bytes conversation_id,
                                       const struct store_event *events, size_t count,
                                       size_t parcel_count, hub_encode_fn encode);
+/* The same, from bytes that another node encoded. */
+PL_MUST_CHECK struct batch *batch_open(const struct envelope *envelope, size_t parcel_count);
 struct batch *batch_ref(struct batch *batch);
 void batch_unref(struct batch *batch); /* NULL is fine */
 

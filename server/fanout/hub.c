@@ -3,7 +3,8 @@
  *
  * on_commit runs on a writer thread of the store, after the commit and before its answers. It asks
  * which loops want the conversation (interest.c), encodes the events once (batch.c) and posts the
- * batch to each of those loops (lane.c), in commit order. Nobody listening: one look at a counter.
+ * batch to each of those loops (lane.c), in commit order. Without other nodes and without anybody
+ * listening that is one look at a counter; other nodes get the same bytes by the bus (relay.c).
  *
  * Why nothing is lost between the log and the live events: a follow tells its interest before it
  * submits its first read. A commit that did not see the interest was on disk before, so the read
@@ -17,7 +18,7 @@
 
 /* ---- commits; on the store's writer threads ---- */
 
-static unsigned count_loops(const struct hub *hub, const struct loop_set *set)
+unsigned hub_count_loops(const struct hub *hub, const struct loop_set *set)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < hub->lane_count; i++) {
@@ -51,6 +52,21 @@ static void post_gap(struct hub *hub, const struct loop_set *set)
     }
 }
 
+void hub_post(struct hub *hub, struct batch *batch, const struct loop_set *set)
+{
+    if (batch == NULL) {
+        post_gap(hub, set);
+        return;
+    }
+    struct parcel *parcel = batch->parcels;
+    for (unsigned i = 0; i < hub->lane_count; i++) {
+        if (loop_set_has(set, i)) {
+            lane_post(&hub->lanes[i], batch_ref(batch), parcel++);
+        }
+    }
+    batch_unref(batch);
+}
+
 static void publish(struct hub *hub, const struct store_commit *commit, size_t first, size_t count)
 {
     const struct store_event *events = &commit->events[first];
@@ -58,28 +74,21 @@ static void publish(struct hub *hub, const struct store_commit *commit, size_t f
     interest_collect(hub->interest, TOPIC_CONVERSATION, commit->conversation_id.data,
                      commit->conversation_id.len, &set);
     collect_joining(hub, &events[count - 1], &set);
-    unsigned loops = count_loops(hub, &set);
-    if (loops == 0) {
+    unsigned loops = hub_count_loops(hub, &set);
+    if (loops == 0 && hub->bus == NULL) {
         return;
     }
     struct batch *batch = batch_new(commit->conversation_id, events, count, loops, hub->encode);
-    if (batch == NULL) {
-        post_gap(hub, &set);
-        return;
+    if (batch != NULL && hub->bus != NULL) {
+        relay_publish(hub, batch);
     }
-    struct parcel *parcel = batch->parcels;
-    for (unsigned i = 0; i < hub->lane_count; i++) {
-        if (loop_set_has(&set, i)) {
-            lane_post(&hub->lanes[i], batch_ref(batch), parcel++);
-        }
-    }
-    batch_unref(batch);
+    hub_post(hub, batch, &set);
 }
 
 static void on_commit(void *context, const struct store_commit *commits, size_t commit_count)
 {
     struct hub *hub = context;
-    if (interest_is_empty(hub->interest)) {
+    if (hub->bus == NULL && interest_is_empty(hub->interest)) {
         return;
     }
     for (size_t i = 0; i < commit_count; i++) {
@@ -106,6 +115,9 @@ static struct hub *make(const struct hub_options *options)
     hub->page_events = options->page_events != 0 ? options->page_events : HUB_PAGE_EVENTS;
     hub->page_bytes = options->page_bytes != 0 ? options->page_bytes : HUB_PAGE_BYTES;
     hub->tail_bytes = options->tail_bytes != 0 ? options->tail_bytes : HUB_TAIL_BYTES;
+    hub->bus = options->bus;
+    hub->poll_ms = options->poll_ms != 0 ? options->poll_ms : HUB_POLL_MS;
+    hub->sweep_ms = options->sweep_ms != 0 ? options->sweep_ms : HUB_SWEEP_MS;
     hub->interest = interest_new();
     hub->lanes = pl_calloc(loops_count(options->loops), sizeof(*hub->lanes));
     bool is_whole = hub->interest != NULL && hub->lanes != NULL;
@@ -131,6 +143,11 @@ enum parley_code hub_new(const struct hub_options *options, struct hub **out, st
     }
     const struct store_listener listener = {.on_commit = on_commit, .context = hub};
     store_set_listener(options->store, &listener);
+    enum parley_code code = hub->bus != NULL ? relay_start(hub, err) : PARLEY_OK;
+    if (code != PARLEY_OK) {
+        hub_free(hub);
+        return code;
+    }
     *out = hub;
     return PARLEY_OK;
 }

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct bus;
 struct hub;        /* opaque */
 struct hub_stream; /* opaque */
 struct loops;
@@ -37,12 +38,16 @@ struct hub_options {
     size_t page_events; /* read from the log at once; 0: 256 */
     size_t page_bytes;  /* bodies of a page; 0: 256 KiB */
     size_t tail_bytes;  /* live events of a conversation kept for those who catch up; 0: 256 KiB */
+    struct bus *bus;    /* keeps; the hub starts it. NULL: no other node has this store */
+    int64_t poll_ms;    /* between two looks at the heads while the bus is down; 0: 1 s */
+    int64_t sweep_ms;   /* the same while it is up; 0: 10 s */
 };
 
 /* @return owned (hub_free). @thread start: before the loops and before the first request */
 PL_MUST_CHECK enum parley_code hub_new(const struct hub_options *options, struct hub **hub,
                                        struct pl_error *err);
-/* After the store is closed and the loops have stopped; NULL is fine. @thread start */
+/* After the store is closed, the bus and the loops have stopped; the bus is freed after it. NULL is
+ * fine. @thread start */
 void hub_free(struct hub *hub);
 /* Once per process. @thread start */
 void hub_register_metrics(void);

@@ -27,6 +27,9 @@
 #define HUB_STREAM_READS_MAX 4                          /* pages in flight for one stream */
 #define HUB_LIST_PAGE        500
 #define HUB_RETRY_MS         500 /* after the store failed */
+#define HUB_POLL_MS          1000
+#define HUB_SWEEP_MS         10000
+#define HUB_HEADS            500 /* conversations in one look at the heads */
 
 struct lane {
     struct hub *hub;
@@ -36,8 +39,14 @@ struct lane {
     struct pl_map *users;   /* user id -> struct user_topic */
     struct pl_list delayed; /* streams that wait to ask the store again */
     struct pl_timer retry;
+    struct pl_list suspects; /* rooms that something may have been lost of */
+    struct heads *heads;     /* a look at the heads of some, on its way */
+    struct pl_timer sweep;
+    int64_t list_due_ms; /* when users may be listed again while the bus is down */
     struct pl_mail gap_mail;
     atomic_bool is_gap_posted;
+    struct pl_mail state_mail;
+    atomic_bool is_state_posted;
     atomic_size_t bytes_coming; /* in batches posted and not yet delivered */
 };
 
@@ -49,6 +58,12 @@ struct hub {
     size_t page_bytes;
     size_t tail_bytes;
     struct interest *interest;
+    struct bus *bus; /* NULL: none */
+    uint64_t node;   /* what the bus knows this hub by */
+    int64_t poll_ms;
+    int64_t sweep_ms;
+    struct pl_mail lost_mail;
+    atomic_bool is_lost_posted;
     unsigned lane_count;
     struct lane *lanes;
 };
@@ -73,7 +88,8 @@ struct room {
     struct pl_list behind; /* follows in CATCH-UP */
     int64_t last_seq;      /* the newest that came to this loop; 0: none yet */
     struct tail tail;
-    unsigned pins; /* it is being walked: not freed */
+    struct pl_list suspect_node; /* lane->suspects */
+    unsigned pins;               /* it is being walked: not freed */
     size_t id_len;
     char id[PL_ID_MAX + 1];
 };
@@ -119,12 +135,43 @@ struct hub_stream {
     char user[PL_ID_MAX + 1];
 };
 
+/* hub.c */
+/* Post a batch, made with a parcel for each, to these loops; takes it. NULL: a gap. @thread any */
+void hub_post(struct hub *hub, struct batch *batch, const struct loop_set *set);
+unsigned hub_count_loops(const struct hub *hub, const struct loop_set *set);
+
+/* relay.c */
+PL_MUST_CHECK enum parley_code relay_start(struct hub *hub, struct pl_error *err);
+/* Tell the other nodes. @thread any */
+void relay_publish(struct hub *hub, const struct batch *batch);
+
+/* sweep.c */
+/* Look at the head of this room soon. */
+void sweep_suspect(struct room *room);
+void sweep_suspect_all(struct lane *lane);
+/* Go on with what is left of the suspects. */
+void sweep_go_on(struct lane *lane);
+/* The bus went up or down, or begins. */
+void sweep_on_state(struct lane *lane);
+
 /* lane.c */
+/* Have a topic heard: by the loop, and by the node. Returns 0, or -1: no memory. */
+PL_MUST_CHECK int lane_listen(struct lane *lane, enum topic_kind kind, const char *id,
+                              size_t id_len);
+void lane_unlisten(struct lane *lane, enum topic_kind kind, const char *id, size_t id_len);
+/* Something of one topic may have been lost. @thread any */
+void lane_post_doubt(struct lane *lane, enum topic_kind kind, const char *id, size_t id_len);
+/* The bus went up or down. @thread any */
+void lane_post_state(struct lane *lane);
+/* Come back to what failed. Returns 0, or -1: no memory. */
+PL_MUST_CHECK int lane_retry_later(struct lane *lane);
+/* Users who follow all list their conversations again. */
+void lane_list_users(struct lane *lane);
 PL_MUST_CHECK int lane_init(struct lane *lane, struct hub *hub, unsigned index);
 void lane_deinit(struct lane *lane);
 /* Hand a batch over; takes a reference. Over the budget: a gap instead. @thread any */
 void lane_post(struct lane *lane, struct batch *batch, struct parcel *parcel);
-/* Something was lost on the way to this loop: everyone reads the log again. @thread any */
+/* Something was lost on the way to this loop: every room is suspect. @thread any */
 void lane_post_gap(struct lane *lane);
 void lane_delay(struct lane *lane, struct hub_stream *stream);
 
@@ -134,7 +181,8 @@ struct room *room_enter(struct lane *lane, const char *id, size_t id_len);
 /* Free the room if nobody is in it. */
 void room_release(struct room *room);
 void room_deliver(struct room *room, struct batch *batch);
-void room_on_gap(struct room *room);
+/* The log has events up to here: who does not have them reads it. */
+void room_on_head(struct room *room, int64_t head_seq);
 /* The batch that holds `seq`, borrowed; NULL: not kept. */
 struct batch *room_find(const struct room *room, int64_t seq);
 /* Let go of what nobody needs any more. */
@@ -164,6 +212,8 @@ void listing_abandon(struct listing *listing); /* NULL is fine */
 /* Whether the user was there already or the topic could be made: 0, or -1: no memory. */
 PL_MUST_CHECK int user_topic_enter(struct hub_stream *stream);
 void user_topic_leave(struct hub_stream *stream);
+/* Its streams list their conversations again. */
+void user_topic_list(struct user_topic *topic);
 /* Users whom a batch brings in follow from its last event on. */
 void user_topics_deliver(struct lane *lane, const struct batch *batch);
 
@@ -187,5 +237,8 @@ extern struct pl_metric hub_metric_delivered;
 extern struct pl_metric hub_metric_fell_behind;
 extern struct pl_metric hub_metric_pages;
 extern struct pl_metric hub_metric_gaps;
+extern struct pl_metric hub_metric_heads;
+extern struct pl_metric hub_metric_behind;
+extern struct pl_metric hub_metric_unreadable;
 
 #endif /* PARLEY_FANOUT_HUB_IMPL_H */

@@ -4,6 +4,9 @@
 
 #include "base/mem.h"
 #include "core/loops.h"
+#include "fanout/bus/bus.h"
+
+#include <string.h>
 
 static void on_retry(struct pl_loop *loop, struct pl_timer *timer)
 {
@@ -15,6 +18,14 @@ static void on_retry(struct pl_loop *loop, struct pl_timer *timer)
     for (struct pl_list *node = pl_list_pop(&due); node != NULL; node = pl_list_pop(&due)) {
         stream_retry(PL_LIST_ENTRY(node, struct hub_stream, lane_node));
     }
+    sweep_go_on(lane);
+}
+
+int lane_retry_later(struct lane *lane)
+{
+    return pl_timer_is_running(&lane->retry)
+               ? 0
+               : pl_timer_start(lane->loop, &lane->retry, HUB_RETRY_MS);
 }
 
 void lane_delay(struct lane *lane, struct hub_stream *stream)
@@ -22,8 +33,7 @@ void lane_delay(struct lane *lane, struct hub_stream *stream)
     if (!pl_list_is_linked(&stream->lane_node)) {
         pl_list_push(&lane->delayed, &stream->lane_node);
     }
-    if (!pl_timer_is_running(&lane->retry) &&
-        pl_timer_start(lane->loop, &lane->retry, HUB_RETRY_MS) != 0) {
+    if (lane_retry_later(lane) != 0) {
         struct pl_error err = PL_ERROR_INIT;
         pl_fail(&err, PARLEY_UNAVAILABLE, "no memory to try again later");
         stream_fail(stream, &err);
@@ -65,6 +75,15 @@ void lane_post(struct lane *lane, struct batch *batch, struct parcel *parcel)
     pl_loop_post(lane->loop, &parcel->mail);
 }
 
+void lane_list_users(struct lane *lane)
+{
+    size_t cursor = 0;
+    for (struct user_topic *topic = pl_map_next(lane->users, &cursor, NULL, NULL); topic != NULL;
+         topic = pl_map_next(lane->users, &cursor, NULL, NULL)) {
+        user_topic_list(topic);
+    }
+}
+
 /* Users who follow all list their conversations again too: the batch that was lost may have been
  * the one that brought them in. */
 static void on_gap(struct pl_loop *loop, struct pl_mail *mail)
@@ -73,26 +92,114 @@ static void on_gap(struct pl_loop *loop, struct pl_mail *mail)
     struct lane *lane = PL_CONTAINER_OF(mail, struct lane, gap_mail);
     atomic_store(&lane->is_gap_posted, false);
     pl_metric_add(&hub_metric_gaps, 1);
-    size_t cursor = 0;
-    for (struct room *room = pl_map_next(lane->rooms, &cursor, NULL, NULL); room != NULL;
-         room = pl_map_next(lane->rooms, &cursor, NULL, NULL)) {
-        room_on_gap(room);
-    }
-    cursor = 0;
-    for (struct user_topic *topic = pl_map_next(lane->users, &cursor, NULL, NULL); topic != NULL;
-         topic = pl_map_next(lane->users, &cursor, NULL, NULL)) {
-        PL_LIST_FOREACH (node, &topic->streams) {
-            struct hub_stream *stream = PL_LIST_ENTRY(node, struct hub_stream, user_node);
-            stream->wants_listing = true;
-            lane_delay(lane, stream);
-        }
-    }
+    sweep_suspect_all(lane);
+    lane_list_users(lane);
 }
 
 void lane_post_gap(struct lane *lane)
 {
     if (!atomic_exchange(&lane->is_gap_posted, true)) {
         pl_loop_post(lane->loop, &lane->gap_mail);
+    }
+}
+
+/* A topic that something of may have been lost. */
+struct doubt {
+    struct pl_mail mail;
+    struct lane *lane;
+    enum topic_kind kind;
+    size_t id_len;
+    char id[PL_ID_MAX];
+};
+
+static void on_doubt(struct pl_loop *loop, struct pl_mail *mail)
+{
+    struct doubt *doubt = PL_CONTAINER_OF(mail, struct doubt, mail);
+    struct lane *lane = doubt->lane;
+    (void)loop;
+    if (doubt->kind == TOPIC_USER) {
+        struct user_topic *topic = pl_map_find(lane->users, doubt->id, doubt->id_len);
+        if (topic != NULL) {
+            user_topic_list(topic);
+        }
+    } else {
+        struct room *room = pl_map_find(lane->rooms, doubt->id, doubt->id_len);
+        if (room != NULL) {
+            sweep_suspect(room);
+        }
+    }
+    pl_free(doubt);
+}
+
+void lane_post_doubt(struct lane *lane, enum topic_kind kind, const char *id, size_t id_len)
+{
+    struct doubt *doubt = id_len <= PL_ID_MAX ? pl_malloc(sizeof(*doubt)) : NULL;
+    if (doubt == NULL) {
+        lane_post_gap(lane);
+        return;
+    }
+    *doubt = (struct doubt){.lane = lane, .kind = kind, .id_len = id_len};
+    doubt->mail.deliver = on_doubt;
+    memcpy(doubt->id, id, id_len);
+    pl_loop_post(lane->loop, &doubt->mail);
+}
+
+static void on_state(struct pl_loop *loop, struct pl_mail *mail)
+{
+    struct lane *lane = PL_CONTAINER_OF(mail, struct lane, state_mail);
+    (void)loop;
+    atomic_store(&lane->is_state_posted, false);
+    sweep_on_state(lane);
+}
+
+void lane_post_state(struct lane *lane)
+{
+    if (!atomic_exchange(&lane->is_state_posted, true)) {
+        pl_loop_post(lane->loop, &lane->state_mail);
+    }
+}
+
+/* ---- topics ---- */
+
+struct topic_name {
+    char bytes[1 + PL_ID_MAX];
+};
+
+static struct bus_topic name_topic(struct topic_name *name, enum topic_kind kind, const char *id,
+                                   size_t id_len)
+{
+    name->bytes[0] = (char)kind;
+    memcpy(name->bytes + 1, id, id_len);
+    return (struct bus_topic){name->bytes, id_len + 1};
+}
+
+/* In this order: what the bus says of the topic finds the loop. */
+int lane_listen(struct lane *lane, enum topic_kind kind, const char *id, size_t id_len)
+{
+    struct hub *hub = lane->hub;
+    struct topic_name name;
+    if (interest_add(hub->interest, kind, id, id_len, lane->index) != 0) {
+        return -1;
+    }
+    if (hub->bus == NULL) {
+        return 0;
+    }
+    const struct bus_topic topic = name_topic(&name, kind, id, id_len);
+    if (bus_subscribe(hub->bus, &topic) != 0) {
+        interest_remove(hub->interest, kind, id, id_len, lane->index);
+        return -1;
+    }
+    return 0;
+}
+
+void lane_unlisten(struct lane *lane, enum topic_kind kind, const char *id, size_t id_len)
+{
+    struct hub *hub = lane->hub;
+    struct topic_name name;
+    interest_remove(hub->interest, kind, id, id_len, lane->index);
+    if (hub->bus != NULL) {
+        const struct bus_topic topic = name_topic(&name, kind, id, id_len);
+        bus_unsubscribe(hub->bus, &topic);
     }
 }
 
@@ -105,6 +212,8 @@ int lane_init(struct lane *lane, struct hub *hub, unsigned index)
     lane->index = index;
     lane->retry.fire = on_retry;
     lane->gap_mail.deliver = on_gap;
+    lane->state_mail.deliver = on_state;
+    pl_list_init(&lane->suspects);
     pl_list_init(&lane->delayed);
     lane->rooms = pl_map_new();
     lane->users = pl_map_new();

@@ -10,27 +10,32 @@
 
 /* ---- users ---- */
 
+static struct user_topic *find_or_add(struct lane *lane, const char *user, size_t len)
+{
+    struct user_topic *topic = pl_map_find(lane->users, user, len);
+    if (topic != NULL) {
+        return topic;
+    }
+    topic = pl_calloc(1, sizeof(*topic));
+    if (topic == NULL || pl_map_put(lane->users, user, len, topic, NULL) != 0) {
+        pl_free(topic);
+        return NULL;
+    }
+    pl_list_init(&topic->streams);
+    if (lane_listen(lane, TOPIC_USER, user, len) != 0) {
+        pl_free(pl_map_take(lane->users, user, len));
+        return NULL;
+    }
+    return topic;
+}
+
 int user_topic_enter(struct hub_stream *stream)
 {
-    struct lane *lane = stream->lane;
-    size_t len = strlen(stream->user);
-    struct user_topic *topic = pl_map_find(lane->users, stream->user, len);
+    struct user_topic *topic = find_or_add(stream->lane, stream->user, strlen(stream->user));
     if (topic == NULL) {
-        topic = pl_calloc(1, sizeof(*topic));
-        if (topic == NULL) {
-            return -1;
-        }
-        pl_list_init(&topic->streams);
-        if (pl_map_put(lane->users, stream->user, len, topic, NULL) != 0) {
-            pl_free(topic);
-            return -1;
-        }
-    }
-    pl_list_push(&topic->streams, &stream->user_node);
-    if (interest_add(lane->hub->interest, TOPIC_USER, stream->user, len, lane->index) != 0) {
-        user_topic_leave(stream);
         return -1;
     }
+    pl_list_push(&topic->streams, &stream->user_node);
     return 0;
 }
 
@@ -44,8 +49,17 @@ void user_topic_leave(struct hub_stream *stream)
     pl_list_remove(&stream->user_node);
     struct user_topic *topic = pl_map_find(lane->users, stream->user, len);
     if (topic != NULL && pl_list_is_empty(&topic->streams)) {
-        interest_remove(lane->hub->interest, TOPIC_USER, stream->user, len, lane->index);
+        lane_unlisten(lane, TOPIC_USER, stream->user, len);
         pl_free(pl_map_take(lane->users, stream->user, len));
+    }
+}
+
+void user_topic_list(struct user_topic *topic)
+{
+    PL_LIST_FOREACH (node, &topic->streams) {
+        struct hub_stream *stream = PL_LIST_ENTRY(node, struct hub_stream, user_node);
+        stream->wants_listing = true;
+        lane_delay(stream->lane, stream);
     }
 }
 

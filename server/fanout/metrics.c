@@ -20,8 +20,20 @@ struct pl_metric hub_metric_pages = {.name = "parley_fanout_pages_total",
                                      .kind = PL_METRIC_COUNTER};
 struct pl_metric hub_metric_gaps = {
     .name = "parley_fanout_gaps_total",
-    .help = "Times that events were lost on the way to a loop and the log was read instead.",
+    .help = "Times that events may have been lost on the way to a loop and the heads were read.",
     .kind = PL_METRIC_COUNTER};
+struct pl_metric hub_metric_heads = {
+    .name = "parley_fanout_heads_total",
+    .help = "Heads of conversations looked at, to find what did not come.",
+    .kind = PL_METRIC_COUNTER};
+struct pl_metric hub_metric_behind = {
+    .name = "parley_fanout_behind_total",
+    .help = "Heads that were newer than what had come, so that the log was read.",
+    .kind = PL_METRIC_COUNTER};
+struct pl_metric hub_metric_unreadable = {.name = "parley_bus_unreadable_total",
+                                          .help =
+                                              "Messages of other nodes that were not understood.",
+                                          .kind = PL_METRIC_COUNTER};
 
 void hub_register_metrics(void)
 {
@@ -31,4 +43,7 @@ void hub_register_metrics(void)
     pl_metric_register(&hub_metric_fell_behind, 1);
     pl_metric_register(&hub_metric_pages, 1);
     pl_metric_register(&hub_metric_gaps, 1);
+    pl_metric_register(&hub_metric_heads, 1);
+    pl_metric_register(&hub_metric_behind, 1);
+    pl_metric_register(&hub_metric_unreadable, 1);
 }

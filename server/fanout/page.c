@@ -13,6 +13,7 @@ struct page {
     struct pl_loop *loop;
     struct hub_stream *stream; /* NULL: nobody waits for it any more */
     struct follow *follow;
+    int64_t known_seq; /* what the log was known to have when the page was asked for */
     char id[PL_ID_MAX + 1];
     char user[PL_ID_MAX + 1];
 };
@@ -88,6 +89,10 @@ static void arrive(struct page *page)
     follow->page = NULL;
     if (page->read.request.error.code != PARLEY_OK) {
         refuse(follow, &page->read.request.error);
+    } else if (page->read.event_count == 0 && page->read.head_seq < page->known_seq) {
+        /* A store that does not have yet what was told of it is not asked in circles. */
+        follow_set_state(follow, FOLLOW_DELAYED);
+        lane_delay(stream->lane, stream);
     } else {
         follow_set_state(follow, FOLLOW_WAITING);
         if (stream_may_send(stream)) {
@@ -134,6 +139,9 @@ int page_read(struct follow *follow)
     page->read.from_seq = follow->next_seq;
     page->read.limit = hub->page_events;
     page->read.max_bytes = hub->page_bytes;
+    /* Whoever wrote what is missing may not have been answered, and the cache not been told. */
+    page->known_seq = follow->room->last_seq;
+    page->read.uncached = follow->is_stale || follow->next_seq <= page->known_seq;
     follow->page = page;
     follow->is_stale = false;
     follow_set_state(follow, FOLLOW_READING);

@@ -108,8 +108,9 @@ struct room *room_enter(struct lane *lane, const char *id, size_t id_len)
         pl_free(room);
         return NULL;
     }
-    if (interest_add(lane->hub->interest, TOPIC_CONVERSATION, id, id_len, lane->index) != 0) {
-        room_release(room);
+    if (lane_listen(lane, TOPIC_CONVERSATION, id, id_len) != 0) {
+        (void)pl_map_take(lane->rooms, id, id_len);
+        pl_free(room);
         return NULL;
     }
     return room;
@@ -121,7 +122,8 @@ void room_release(struct room *room)
         return;
     }
     struct lane *lane = room->lane;
-    interest_remove(lane->hub->interest, TOPIC_CONVERSATION, room->id, room->id_len, lane->index);
+    lane_unlisten(lane, TOPIC_CONVERSATION, room->id, room->id_len);
+    pl_list_remove(&room->suspect_node);
     (void)pl_map_take(lane->rooms, room->id, room->id_len);
     clear_tail(&room->tail);
     pl_free(room);
@@ -133,7 +135,9 @@ static void remove_gone(struct pl_list *follows, const struct batch *batch)
 {
     PL_LIST_FOREACH_SAFE (node, following, follows) {
         struct follow *follow = PL_LIST_ENTRY(node, struct follow, room_node);
-        if (batch_removes(batch, follow->stream->user)) {
+        /* Who is further was brought in again since. */
+        if (follow->next_seq <= batch_last_seq(batch) + 1 &&
+            batch_removes(batch, follow->stream->user)) {
             follow_remove(follow);
         }
     }
@@ -150,31 +154,38 @@ void room_deliver(struct room *room, struct batch *batch)
     PL_LIST_FOREACH_SAFE (node, following, &room->live) {
         follow_push(PL_LIST_ENTRY(node, struct follow, room_node), batch);
     }
+    /* What comes late (another node's may) or again changes nothing: who is LIVE has it, who
+     * catches up reads it, and the store knows who is a member now. */
     if (batch_last_seq(batch) > room->last_seq) {
         room->last_seq = batch_last_seq(batch);
         if (!pl_list_is_empty(&room->behind)) {
             keep(room, batch);
         }
-    }
-    if (is_removal(batch)) {
-        remove_gone(&room->live, batch);
-        remove_gone(&room->behind, batch);
+        if (is_removal(batch)) {
+            remove_gone(&room->live, batch);
+            remove_gone(&room->behind, batch);
+        }
     }
     room->pins--;
     room_release(room);
 }
 
-/* What was lost may be newer than anything that came: everybody asks the log, and pages on their
- * way do not count. */
-void room_on_gap(struct room *room)
+/* From here on nobody goes LIVE without what is known to be in the log. */
+void room_on_head(struct room *room, int64_t head_seq)
 {
-    PL_LIST_FOREACH (node, &room->behind) {
-        PL_LIST_ENTRY(node, struct follow, room_node)->is_stale = true;
+    if (head_seq <= room->last_seq) {
+        return;
     }
+    pl_metric_add(&hub_metric_behind, 1);
+    room->last_seq = head_seq;
+    room->pins++;
     PL_LIST_FOREACH_SAFE (node, following, &room->live) {
         struct follow *follow = PL_LIST_ENTRY(node, struct follow, room_node);
-        follow->is_stale = true;
-        follow_set_state(follow, FOLLOW_WAITING);
-        lane_delay(room->lane, follow->stream);
+        if (follow->next_seq <= head_seq) {
+            follow_set_state(follow, FOLLOW_WAITING);
+            stream_pump(follow->stream);
+        }
     }
+    room->pins--;
+    room_release(room);
 }

@@ -111,9 +111,9 @@ void script_store_lose(struct script_log *log)
 
 static struct script_log *find_log(struct script_store *store, struct store_bytes id)
 {
-    for (size_t i = 0; i < store->log_count; i++) {
-        if (is_text(id, store->logs[i].id)) {
-            return &store->logs[i];
+    for (size_t i = 0; i < store->origin->log_count; i++) {
+        if (is_text(id, store->origin->logs[i].id)) {
+            return &store->origin->logs[i];
         }
     }
     return NULL;
@@ -148,14 +148,25 @@ static void list_logs(struct script_store *store, struct store_list_conversation
         pl_arena_calloc(&list->request.arena, SCRIPT_LOGS * sizeof(*found));
     assert_non_null(found);
     list->conversations = found;
-    for (size_t i = 0; i < store->log_count && list->count < list->limit; i++) {
-        struct script_log *log = &store->logs[i];
+    for (size_t i = 0; i < store->origin->log_count && list->count < list->limit; i++) {
+        struct script_log *log = &store->origin->logs[i];
         bool is_after =
             list->after.len == 0 || strncmp(log->id, list->after.data, list->after.len + 1) > 0;
         if (is_after && find_member(log, list->user) < log->member_count) {
             found[list->count].id = text(log->id);
             found[list->count++].head_seq = log->head_seq;
         }
+    }
+}
+
+static void read_heads(struct script_store *store, struct store_heads *heads)
+{
+    int64_t *found = pl_arena_calloc(&heads->request.arena, heads->count * sizeof(*found));
+    assert_non_null(found);
+    heads->head_seqs = found;
+    for (size_t i = 0; i < heads->count; i++) {
+        const struct script_log *log = find_log(store, heads->ids[i]);
+        found[i] = log != NULL ? log->head_seq : 0;
     }
 }
 
@@ -179,6 +190,8 @@ bool script_store_read(struct script_store *store)
     if (!fails(store, request)) {
         if (request->op == STORE_OP_READ) {
             read_log(store, (struct store_read *)request);
+        } else if (request->op == STORE_OP_HEADS) {
+            read_heads(store, (struct store_heads *)request);
         } else {
             list_logs(store, (struct store_list_conversations *)request);
         }
@@ -214,6 +227,7 @@ static void submit(struct store *base, struct store_request *request)
     assert_true(store->queued_count + store->ready_count < SCRIPT_PENDING);
     store->queued[store->queued_count++] = request;
     store->reads += request->op == STORE_OP_READ ? 1 : 0;
+    store->heads += request->op == STORE_OP_HEADS ? 1 : 0;
 }
 
 static void set_listener(struct store *base, const struct store_listener *listener)
@@ -227,4 +241,11 @@ void script_store_init(struct script_store *store)
 {
     memset(store, 0, sizeof(*store));
     store->base.ops = &ops;
+    store->origin = store;
+}
+
+void script_store_share(struct script_store *store, struct script_store *origin)
+{
+    script_store_init(store);
+    store->origin = origin;
 }

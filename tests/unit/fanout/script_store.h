@@ -26,6 +26,7 @@ struct script_log {
 
 struct script_store {
     struct store base;
+    struct script_store *origin; /* whose logs these are: its own, or another node's */
     struct store_listener listener;
     struct script_log logs[SCRIPT_LOGS];
     size_t log_count;
@@ -34,11 +35,14 @@ struct script_store {
     struct store_request *ready[SCRIPT_PENDING]; /* read, and not yet given back */
     size_t ready_count;
     size_t reads;               /* pages submitted so far */
+    size_t heads;               /* looks at heads submitted so far */
     enum parley_code fail_code; /* of the next reads, while fail_count lasts */
     size_t fail_count;
 };
 
 void script_store_init(struct script_store *store);
+/* The same logs as another node sees them: with a listener and requests of its own. */
+void script_store_share(struct script_store *store, struct script_store *origin);
 struct script_log *script_store_add_log(struct script_store *store, const char *id);
 /* A member without an event. */
 void script_log_join(struct script_log *log, const char *user);

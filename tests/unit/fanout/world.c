@@ -22,20 +22,38 @@ static int encode(struct store_bytes id, const struct store_event *event, struct
     return pl_buf_append(frames, &frame, sizeof(frame));
 }
 
-int world_setup(void **state)
+void world_open(struct world *world, struct script_store *origin, struct bus *bus)
 {
-    struct world *world = calloc(1, sizeof(*world));
-    assert_non_null(world);
     world->store = malloc(sizeof(*world->store));
     assert_non_null(world->store);
     script_store_init(world->store);
+    if (origin != NULL) {
+        script_store_share(world->store, origin);
+    }
     assert_int_equal(loops_new(WORLD_LOOPS, &world->loops, NULL), PARLEY_OK);
     const struct hub_options options = {.store = &world->store->base,
                                         .loops = world->loops,
                                         .encode = encode,
                                         .page_events = 10,
-                                        .tail_bytes = 4096};
+                                        .tail_bytes = 4096,
+                                        .bus = bus,
+                                        .poll_ms = 50,
+                                        .sweep_ms = 3600000};
     assert_int_equal(hub_new(&options, &world->hub, NULL), PARLEY_OK);
+}
+
+void world_close(struct world *world)
+{
+    hub_free(world->hub);
+    loops_free(world->loops);
+    free(world->store);
+}
+
+int world_setup(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    world_open(world, NULL, NULL);
     *state = world;
     return 0;
 }
@@ -44,9 +62,7 @@ int world_teardown(void **state)
 {
     struct world *world = *state;
     world_settle(world);
-    hub_free(world->hub);
-    loops_free(world->loops);
-    free(world->store);
+    world_close(world);
     free(world);
     return 0;
 }

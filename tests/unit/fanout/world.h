@@ -7,6 +7,7 @@
  * out of order. */
 
 #include "core/loops.h"
+#include "fanout/bus/bus.h"
 #include "fanout/hub.h"
 #include "script_store.h"
 
@@ -40,6 +41,9 @@ struct listener {
     enum parley_code failed;
 };
 
+/* A node of its own. @param origin  whose logs it has; NULL: its own. @param bus  NULL: none */
+void world_open(struct world *world, struct script_store *origin, struct bus *bus);
+void world_close(struct world *world);
 int world_setup(void **state);
 int world_teardown(void **state);
 /* Turn the loops until nothing moves. Serves no request. */

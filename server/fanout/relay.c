@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the hub and the bus: what is committed here goes to the other nodes, and what they
+ * commit comes to the loops that listen, as if it had been committed here.
+ *
+ * Nothing depends on it. A batch that comes late or again is dropped by seq; one that does not come
+ * is missed at the next one, and until then, or if the bus itself says that something may be lost,
+ * the heads tell (sweep.c). A node that knows that it lost something of its own says so to all. */
+#include "fanout/hub_impl.h"
+
+#include "base/id.h"
+#include "fanout/bus/bus.h"
+#include "fanout/envelope.h"
+
+#include <string.h>
+
+static const struct bus_topic everybody = {"*", 1};
+
+/* ---- to the bus ---- */
+
+static void publish_to_users(struct hub *hub, const struct batch *batch, struct pl_buf *message)
+{
+    char name[1 + PL_ID_MAX];
+    size_t place = 0;
+    for (const char *user = batch_next_user(batch, &place); user != NULL;
+         user = batch_next_user(batch, &place)) {
+        size_t len = strlen(user);
+        if (len <= PL_ID_MAX) {
+            name[0] = TOPIC_USER;
+            memcpy(name + 1, user, len);
+            (void)bus_publish(hub->bus, &(struct bus_topic){name, len + 1}, message);
+        }
+    }
+}
+
+/* What is dropped on the way the bus counts, and says it by on_lost; without memory for the message
+ * the others find it when they look at the heads next. */
+void relay_publish(struct hub *hub, const struct batch *batch)
+{
+    char name[1 + PL_ID_MAX];
+    struct pl_buf *message = envelope_encode_batch(hub->node, batch);
+    if (message == NULL) {
+        return;
+    }
+    name[0] = TOPIC_CONVERSATION;
+    memcpy(name + 1, batch->id, batch->id_len);
+    (void)bus_publish(hub->bus, &(struct bus_topic){name, batch->id_len + 1}, message);
+    if (batch_adds(batch)) {
+        publish_to_users(hub, batch, message);
+    }
+    pl_buf_unref(message);
+}
+
+static void say_lost(struct pl_loop *loop, struct pl_mail *mail)
+{
+    struct hub *hub = PL_CONTAINER_OF(mail, struct hub, lost_mail);
+    (void)loop;
+    atomic_store(&hub->is_lost_posted, false);
+    struct pl_buf *message = envelope_encode_lost(hub->node);
+    if (message != NULL) {
+        (void)bus_publish(hub->bus, &everybody, message);
+        pl_buf_unref(message);
+    }
+}
+
+/* ---- from the bus ---- */
+
+static void post_gap(struct hub *hub)
+{
+    for (unsigned i = 0; i < hub->lane_count; i++) {
+        lane_post_gap(&hub->lanes[i]);
+    }
+}
+
+static void collect(struct hub *hub, const struct envelope *envelope, struct loop_set *set)
+{
+    interest_collect(hub->interest, TOPIC_CONVERSATION, envelope->id.data, envelope->id.len, set);
+    if (envelope->last_kind != STORE_MEMBERS_CREATED &&
+        envelope->last_kind != STORE_MEMBERS_ADDED) {
+        return;
+    }
+    const char *end = envelope->users.data + envelope->users.len;
+    for (const char *user = envelope->users.data; user < end; user += strlen(user) + 1) {
+        interest_collect(hub->interest, TOPIC_USER, user, strlen(user), set);
+    }
+}
+
+static void deliver(struct hub *hub, const struct envelope *envelope)
+{
+    struct loop_set set = {{0}};
+    collect(hub, envelope, &set);
+    unsigned loops = hub_count_loops(hub, &set);
+    if (loops > 0) {
+        hub_post(hub, batch_open(envelope, loops), &set);
+    }
+}
+
+static void on_message(void *context, const void *data, size_t len)
+{
+    struct hub *hub = context;
+    struct envelope envelope;
+    if (!envelope_decode(data, len, &envelope)) {
+        pl_metric_add(&hub_metric_unreadable, 1);
+        post_gap(hub);
+    } else if (envelope.node == hub->node) {
+        return;
+    } else if (envelope.kind == ENVELOPE_BATCH) {
+        deliver(hub, &envelope);
+    } else if (envelope.kind == ENVELOPE_LOST) {
+        post_gap(hub);
+    }
+}
+
+static void on_gap(void *context, const struct bus_topic *topic)
+{
+    struct hub *hub = context;
+    struct loop_set set = {{0}};
+    if (topic == NULL) {
+        post_gap(hub);
+        return;
+    }
+    enum topic_kind kind = (enum topic_kind)topic->data[0];
+    if (kind != TOPIC_CONVERSATION && kind != TOPIC_USER) {
+        return;
+    }
+    interest_collect(hub->interest, kind, topic->data + 1, topic->len - 1, &set);
+    for (unsigned i = 0; i < hub->lane_count; i++) {
+        if (loop_set_has(&set, i)) {
+            lane_post_doubt(&hub->lanes[i], kind, topic->data + 1, topic->len - 1);
+        }
+    }
+}
+
+/* By mail: an event of the bus must not call it. */
+static void on_lost(void *context)
+{
+    struct hub *hub = context;
+    if (!atomic_exchange(&hub->is_lost_posted, true)) {
+        pl_loop_post(hub->lanes[0].loop, &hub->lost_mail);
+    }
+}
+
+static void on_state(void *context, bool is_connected)
+{
+    struct hub *hub = context;
+    (void)is_connected;
+    for (unsigned i = 0; i < hub->lane_count; i++) {
+        lane_post_state(&hub->lanes[i]);
+    }
+}
+
+static const struct bus_events events = {
+    .on_message = on_message, .on_gap = on_gap, .on_lost = on_lost, .on_state = on_state};
+
+enum parley_code relay_start(struct hub *hub, struct pl_error *err)
+{
+    pl_random_bytes(&hub->node, sizeof(hub->node));
+    hub->lost_mail.deliver = say_lost;
+    if (bus_subscribe(hub->bus, &everybody) != 0) {
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for the bus");
+    }
+    on_state(hub, false);
+    return bus_start(hub->bus, &events, hub, err);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds what did not come: looks at the heads of conversations that are followed here, many in one
+ * request, and has those read the log that do not have all of it.
+ *
+ *   suspect ──a look is free──> asked ──the head──> nothing new, or room_on_head
+ *      ^                          │
+ *      └────────the store failed──┘
+ *
+ * Suspect is a room whose topic was just subscribed, one that the bus or the mailbox lost something
+ * of, and from time to time every room: each poll_ms while the bus is down, each sweep_ms while it
+ * is up, because the last message of a node that dies, or what a broker drops without a word, is
+ * missed by nobody. A room that becomes suspect while its head is being read is asked again, for
+ * the head may have been read before the loss. @thread loop */
+#include "fanout/hub_impl.h"
+
+#include "base/mem.h"
+#include "fanout/bus/bus.h"
+
+#include <string.h>
+
+#define LIST_MS                                                                                    \
+    5 /* time that each user's list may take of a loop's second while the bus is down              \
+       */
+
+struct heads {
+    struct store_heads read;
+    struct pl_mail mail;
+    struct lane *lane;
+    struct store_bytes ids[HUB_HEADS];
+    char names[HUB_HEADS][PL_ID_MAX];
+};
+
+static void take(struct heads *heads)
+{
+    struct lane *lane = heads->lane;
+    bool is_read = heads->read.request.error.code == PARLEY_OK;
+    for (size_t i = 0; i < heads->read.count; i++) {
+        struct room *room = pl_map_find(lane->rooms, heads->ids[i].data, heads->ids[i].len);
+        if (room == NULL) {
+            continue;
+        }
+        if (is_read) {
+            room_on_head(room, heads->read.head_seqs[i]);
+        } else if (!pl_list_is_linked(&room->suspect_node)) {
+            pl_list_push(&lane->suspects, &room->suspect_node);
+        }
+    }
+    if (is_read) {
+        sweep_go_on(lane);
+    } else {
+        (void)!lane_retry_later(lane); /* without memory the next sweep goes on */
+    }
+}
+
+static void deliver(struct pl_loop *loop, struct pl_mail *mail)
+{
+    struct heads *heads = PL_CONTAINER_OF(mail, struct heads, mail);
+    (void)loop;
+    heads->lane->heads = NULL;
+    take(heads);
+    store_request_release(&heads->read.request);
+    pl_free(heads);
+}
+
+static void on_done(struct store_request *request)
+{
+    struct heads *heads = PL_CONTAINER_OF(request, struct heads, read.request);
+    pl_loop_post(heads->lane->loop, &heads->mail);
+}
+
+static void add_suspects(struct heads *heads)
+{
+    struct lane *lane = heads->lane;
+    size_t count = 0;
+    while (count < HUB_HEADS && !pl_list_is_empty(&lane->suspects)) {
+        struct room *room = PL_LIST_ENTRY(pl_list_pop(&lane->suspects), struct room, suspect_node);
+        memcpy(heads->names[count], room->id, room->id_len);
+        heads->ids[count] = (struct store_bytes){heads->names[count], room->id_len};
+        count++;
+    }
+    heads->read.count = count;
+}
+
+void sweep_go_on(struct lane *lane)
+{
+    if (lane->heads != NULL || pl_list_is_empty(&lane->suspects)) {
+        return;
+    }
+    struct heads *heads = pl_calloc(1, sizeof(*heads));
+    if (heads == NULL) {
+        (void)!lane_retry_later(lane);
+        return;
+    }
+    heads->lane = lane;
+    heads->mail.deliver = deliver;
+    heads->read.request.done = on_done;
+    heads->read.ids = heads->ids;
+    lane->heads = heads;
+    add_suspects(heads);
+    pl_metric_add(&hub_metric_heads, (int64_t)heads->read.count);
+    store_heads(lane->hub->store, &heads->read);
+}
+
+static void mark(struct room *room)
+{
+    if (!pl_list_is_linked(&room->suspect_node)) {
+        pl_list_push(&room->lane->suspects, &room->suspect_node);
+    }
+}
+
+void sweep_suspect(struct room *room)
+{
+    mark(room);
+    sweep_go_on(room->lane);
+}
+
+void sweep_suspect_all(struct lane *lane)
+{
+    size_t cursor = 0;
+    for (struct room *room = pl_map_next(lane->rooms, &cursor, NULL, NULL); room != NULL;
+         room = pl_map_next(lane->rooms, &cursor, NULL, NULL)) {
+        mark(room);
+    }
+    sweep_go_on(lane);
+}
+
+/* ---- from time to time ---- */
+
+/* Lists are long and there is no batch of them: with many users each waits longer for its turn. */
+static void list_users_at_times(struct lane *lane)
+{
+    int64_t now_ms = pl_loop_now_ms(lane->loop);
+    if (now_ms >= lane->list_due_ms) {
+        lane->list_due_ms = now_ms + LIST_MS * (int64_t)pl_map_count(lane->users);
+        lane_list_users(lane);
+    }
+}
+
+static void on_sweep(struct pl_loop *loop, struct pl_timer *timer)
+{
+    struct lane *lane = PL_CONTAINER_OF(timer, struct lane, sweep);
+    struct hub *hub = lane->hub;
+    bool is_connected = bus_is_connected(hub->bus);
+    sweep_suspect_all(lane);
+    if (!is_connected) {
+        list_users_at_times(lane);
+    }
+    /* Only the first start takes memory. Without it, the next change of state starts it. */
+    (void)!pl_timer_start(loop, timer, is_connected ? hub->sweep_ms : hub->poll_ms);
+}
+
+void sweep_on_state(struct lane *lane)
+{
+    lane->sweep.fire = on_sweep;
+    on_sweep(lane->loop, &lane->sweep);
+}

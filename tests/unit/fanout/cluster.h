@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_TEST_FANOUT_CLUSTER_H
+#define PARLEY_TEST_FANOUT_CLUSTER_H
+
+/* Nodes over the logs of the first one, and a bus in slow motion between them. */
+
+#include "script_bus.h"
+#include "world.h"
+
+#define CLUSTER_NODES 2
+
+struct cluster {
+    struct script_wire wire;
+    struct script_end *ends[CLUSTER_NODES];
+    struct world nodes[CLUSTER_NODES];
+};
+
+int cluster_setup(void **state);
+int cluster_teardown(void **state);
+/* Move bus, stores and loops until nothing moves. */
+void cluster_settle(struct cluster *cluster);
+/* The same, but nothing comes by the bus. */
+void cluster_settle_stores(struct cluster *cluster);
+struct script_log *cluster_add_log(struct cluster *cluster, const char *id, const char *member);
+
+#endif /* PARLEY_TEST_FANOUT_CLUSTER_H */

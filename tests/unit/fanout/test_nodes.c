@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is committed on one node comes to those who listen on another, whatever the bus does. */
+#include "cluster.h"
+
+#include "fanout/envelope.h"
+#include "support/check.h"
+#include "support/wait.h"
+
+#include <string.h>
+
+/* Node 1 listens; whoever commits is node 0. */
+static struct script_log *listen_remotely(struct cluster *cluster, struct listener *listener)
+{
+    struct script_log *log = cluster_add_log(cluster, "a", "reader");
+    listener_open(&cluster->nodes[1], listener, 0, "reader");
+    listener_follow(listener, "a", 0);
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(listener, "a")->caught_up_count, 1);
+    return log;
+}
+
+static void commit(struct cluster *cluster, unsigned node, struct script_log *log, size_t messages)
+{
+    script_log_send(log, messages);
+    script_store_tell(cluster->nodes[node].store, log);
+}
+
+static void test_a_commit_comes_to_the_other_node_without_a_read(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = listen_remotely(cluster, &listener);
+    size_t reads = cluster->nodes[1].store->reads;
+    commit(cluster, 0, log, 3);
+    commit(cluster, 0, log, 2);
+    assert_int_equal(cluster->wire.message_count, 2); /* what was committed together */
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 5);
+    assert_int_equal(cluster->nodes[1].store->reads, reads);
+    listener_close(&listener);
+}
+
+static void test_nothing_comes_to_a_node_without_listeners(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = listen_remotely(cluster, &listener);
+    struct script_log *other = cluster_add_log(cluster, "b", "reader");
+    commit(cluster, 0, other, 1);
+    assert_int_equal(cluster->wire.message_count, 0);
+    listener_close(&listener);
+    commit(cluster, 0, log, 1);
+    assert_int_equal(cluster->wire.message_count, 0);
+}
+
+static void test_a_lost_message_is_read_when_the_next_one_comes(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = listen_remotely(cluster, &listener);
+    commit(cluster, 0, log, 2);
+    script_wire_lose(&cluster->wire, 0);
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 0);
+    commit(cluster, 0, log, 1);
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 3);
+    listener_close(&listener);
+}
+
+static void test_messages_that_overtake_and_repeat_are_given_once_in_order(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = listen_remotely(cluster, &listener);
+    for (int i = 0; i < 4; i++) {
+        commit(cluster, 0, log, 2);
+    }
+    for (size_t i = 4; i > 0; i--) {
+        script_wire_deliver(&cluster->wire, i - 1, true);
+        cluster_settle_stores(cluster);
+    }
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 8);
+    listener_close(&listener);
+}
+
+/* Committed after the first page was read, before the broker knew of the subscription. */
+static void test_what_was_published_before_the_subscription_was_in_effect_is_found(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = cluster_add_log(cluster, "a", "reader");
+    listener_open(&cluster->nodes[1], &listener, 0, "reader");
+    listener_follow(&listener, "a", 0);
+    cluster_settle_stores(cluster);
+    assert_int_equal(listener_find(&listener, "a")->caught_up_count, 1);
+    commit(cluster, 0, log, 4);
+    cluster_settle_stores(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 0);
+    assert_int_equal(cluster->wire.message_count, 0);
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 4);
+    listener_close(&listener);
+}
+
+/* The head is read before the loss and comes after it. */
+static void test_a_room_that_is_suspect_again_is_looked_at_again(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = listen_remotely(cluster, &listener);
+    struct world *world = &cluster->nodes[1];
+    struct script_end *end = cluster->ends[1];
+    end->events->on_gap(end->context, NULL);
+    world_turn(world);
+    assert_true(script_store_read(world->store));
+    commit(cluster, 0, log, 1);
+    script_wire_lose(&cluster->wire, 0);
+    end->events->on_gap(end->context, NULL);
+    world_turn(world);
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 1);
+    listener_close(&listener);
+}
+
+static void test_polling_takes_over_while_the_bus_is_down(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = listen_remotely(cluster, &listener);
+    script_end_set_up(cluster->ends[1], false);
+    cluster_settle(cluster);
+    for (int64_t i = 1; i <= 3; i++) {
+        int64_t deadline_ms = wait_deadline(2000); /* what users are promised */
+        commit(cluster, 0, log, 1);
+        while (listener_find(&listener, "a")->seq != i) {
+            wait_or_fail(deadline_ms, "polling finds it", __FILE__, __LINE__);
+            cluster_settle(cluster);
+        }
+    }
+    script_end_set_up(cluster->ends[1], true);
+    cluster_settle(cluster);
+    size_t reads = cluster->nodes[1].store->reads;
+    commit(cluster, 0, log, 1);
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 4);
+    assert_int_equal(cluster->nodes[1].store->reads, reads); /* by the bus again */
+    listener_close(&listener);
+}
+
+/* The node that listens has noticed nothing: the one that lost it says so. */
+static void test_a_sender_tells_that_it_lost_something(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = listen_remotely(cluster, &listener);
+    script_end_set_up(cluster->ends[0], false);
+    commit(cluster, 0, log, 2);
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 0);
+    script_end_set_up(cluster->ends[0], true);
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 2);
+    listener_close(&listener);
+}
+
+static void test_looks_at_heads_are_batched(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    static const char *const ids[] = {"a", "b", "c", "d", "e", "f"};
+    listener_open(&cluster->nodes[1], &listener, 0, "reader");
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        (void)cluster_add_log(cluster, ids[i], "reader");
+        listener_follow(&listener, ids[i], 0);
+    }
+    cluster_settle(cluster);
+    size_t heads = cluster->nodes[1].store->heads;
+    size_t reads = cluster->nodes[1].store->reads;
+    cluster->ends[1]->events->on_gap(cluster->ends[1]->context, NULL);
+    cluster_settle(cluster);
+    assert_int_equal(cluster->nodes[1].store->heads, heads + 1);
+    assert_int_equal(cluster->nodes[1].store->reads, reads);
+    listener_close(&listener);
+}
+
+static void test_a_user_hears_of_what_is_joined_on_another_node(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = cluster_add_log(cluster, "a", "owner");
+    listener_open(&cluster->nodes[1], &listener, 1, "reader");
+    assert_int_equal(hub_stream_follow_all(listener.stream), 0);
+    cluster_settle(cluster);
+    commit(cluster, 0, log, 3);
+    script_log_change(log, STORE_MEMBERS_ADDED, "reader");
+    script_store_tell(cluster->nodes[0].store, log);
+    cluster_settle(cluster);
+    commit(cluster, 0, log, 2);
+    cluster_settle(cluster);
+    assert_non_null(listener_find(&listener, "a"));
+    assert_int_equal(listener_find(&listener, "a")->seq, 6);
+    listener_close(&listener);
+}
+
+static void test_a_removal_on_another_node_is_told(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = listen_remotely(cluster, &listener);
+    script_log_change(log, STORE_MEMBERS_REMOVED, "reader");
+    script_store_tell(cluster->nodes[0].store, log);
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 1);
+    assert_true(listener_find(&listener, "a")->is_removed);
+    listener_close(&listener);
+}
+
+/* The removal comes after the user was brought in again, and twice. */
+static void test_a_late_removal_removes_nobody(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = listen_remotely(cluster, &listener);
+    script_log_change(log, STORE_MEMBERS_REMOVED, "reader");
+    script_store_tell(cluster->nodes[0].store, log);
+    script_log_change(log, STORE_MEMBERS_ADDED, "reader");
+    script_store_tell(cluster->nodes[0].store, log);
+    script_wire_deliver(&cluster->wire, 1, false);
+    cluster_settle_stores(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 2);
+    script_wire_deliver(&cluster->wire, 0, true);
+    cluster_settle_stores(cluster);
+    cluster_settle(cluster);
+    assert_false(listener_find(&listener, "a")->is_removed);
+    commit(cluster, 0, log, 1);
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 3);
+    listener_close(&listener);
+}
+
+static void test_own_messages_that_come_back_are_dropped(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = cluster_add_log(cluster, "a", "reader");
+    listener_open(&cluster->nodes[0], &listener, 0, "reader");
+    listener_follow(&listener, "a", 0);
+    cluster_settle(cluster);
+    commit(cluster, 0, log, 1);
+    assert_int_equal(cluster->wire.message_count, 1);
+    cluster_settle(cluster);
+    assert_int_equal(listener.sends, 2); /* that it is live, and the message */
+    listener_close(&listener);
+}
+
+static void test_what_cannot_be_understood_is_found_in_the_store(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = listen_remotely(cluster, &listener);
+    commit(cluster, 0, log, 1);
+    struct pl_buf *newer =
+        pl_buf_copy(cluster->wire.messages[0].bytes->data, cluster->wire.messages[0].bytes->len);
+    assert_non_null(newer);
+    newer->data[1] = 2; /* the version */
+    pl_buf_unref(cluster->wire.messages[0].bytes);
+    cluster->wire.messages[0].bytes = newer;
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 1);
+    listener_close(&listener);
+}
+
+int main(void)
+{
+#define NODES_TEST(function)                                                                       \
+    cmocka_unit_test_setup_teardown(function, cluster_setup, cluster_teardown)
+    const struct CMUnitTest tests[] = {
+        NODES_TEST(test_a_commit_comes_to_the_other_node_without_a_read),
+        NODES_TEST(test_nothing_comes_to_a_node_without_listeners),
+        NODES_TEST(test_a_lost_message_is_read_when_the_next_one_comes),
+        NODES_TEST(test_messages_that_overtake_and_repeat_are_given_once_in_order),
+        NODES_TEST(test_what_was_published_before_the_subscription_was_in_effect_is_found),
+        NODES_TEST(test_a_room_that_is_suspect_again_is_looked_at_again),
+        NODES_TEST(test_polling_takes_over_while_the_bus_is_down),
+        NODES_TEST(test_a_sender_tells_that_it_lost_something),
+        NODES_TEST(test_looks_at_heads_are_batched),
+        NODES_TEST(test_a_user_hears_of_what_is_joined_on_another_node),
+        NODES_TEST(test_a_removal_on_another_node_is_told),
+        NODES_TEST(test_a_late_removal_removes_nobody),
+        NODES_TEST(test_own_messages_that_come_back_are_dropped),
+        NODES_TEST(test_what_cannot_be_understood_is_found_in_the_store),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
