@@ -134,6 +134,25 @@ X(cache_ttl, DURATION, "cache.ttl", "60s", 100, 24 * CONFIG_HOUR, "", 0,        
   "Age of an entry; so long may old state be read when a memcached could not be told of a write.") \
 X(cache_timeout_ms, DURATION, "cache.timeout_ms", "50", 1, 10 * CONFIG_SECOND, "", 0,              \
   "Longest wait for a memcached; one that fails is left alone for a second.")                      \
+X(bus_kind, ENUM, "bus.kind", "none", 0, 0, "none|nats|rabbitmq", 0,                               \
+  "How nodes over one store hear of each other's messages at once; none: this node is alone.")     \
+X(bus_servers, STRING, "bus.servers", "nats://127.0.0.1:4222", 0, 0, "", 0,                        \
+  "Brokers, URLs with commas between them: nats://, tls://, amqp:// or amqps://host:port/vhost.")  \
+X(bus_credentials, STRING, "bus.credentials", "", 0, 0, "", 0,                                     \
+  "File with user:password, a token, or the credentials that NATS calls .creds.")                  \
+X(bus_tls_ca, STRING, "bus.tls_ca", "", 0, 0, "", 0,                                               \
+  "PEM file with the authorities that the broker's certificate is checked against.")               \
+X(bus_tls_cert, STRING, "bus.tls_cert", "", 0, 0, "", 0,                                           \
+  "PEM file with this node's certificate, if the broker wants one.")                               \
+X(bus_tls_key, STRING, "bus.tls_key", "", 0, 0, "", 0, "PEM file with its private key.")           \
+X(bus_name, STRING, "bus.name", "parley", 0, 0, "", 0,                                             \
+  "First part of every subject or queue: two clusters that share a broker need two.")              \
+X(bus_queue_bytes, SIZE, "bus.queue_bytes", "64M", CONFIG_MIB, 16 * CONFIG_GIB, "", 0,             \
+  "Messages that wait for the broker; more are dropped, and other nodes read the store.")          \
+X(bus_poll_ms, DURATION, "bus.poll_ms", "1s", 50, CONFIG_HOUR, "", 0,                              \
+  "How often the store is asked for other nodes' messages while there is no broker.")              \
+X(bus_sweep_ms, DURATION, "bus.sweep_ms", "10s", 50, 24 * CONFIG_HOUR, "", 0,                      \
+  "The same while there is one, to find what it lost without a word.")                             \
 X(drain_grace_ms, DURATION, "drain.grace_ms", "10s", 0, CONFIG_HOUR, "", CONFIG_RELOAD,            \
   "How long calls may go on after SIGTERM before they end with UNAVAILABLE.")
 /* clang-format on */

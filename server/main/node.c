@@ -10,9 +10,11 @@
 #include "call/server.h"
 #include "chat/chat.h"
 #include "core/loops.h"
+#include "fanout/bus/bus.h"
 #include "fanout/hub.h"
 #include "grpc/grpc.h"
 #include "guard/auth.h"
+#include "main/bus.h"
 #include "main/cache.h"
 #include "main/key.h"
 #include "main/store.h"
@@ -27,6 +29,7 @@ struct node {
     struct loops *loops;
     parley_server *server;
     struct auth *auth;
+    struct bus *bus; /* NULL: none */
     struct hub *hub;
     struct chat *chat;
     struct health *health;
@@ -44,10 +47,17 @@ static enum parley_code open_store(struct node *node, struct pl_error *err)
 
 static enum parley_code open_hub(struct node *node, struct pl_error *err)
 {
+    enum parley_code code = main_bus_new(node->config, &node->bus, err);
+    if (code != PARLEY_OK) {
+        return code;
+    }
     const struct hub_options options = {
         .store = node->store,
         .loops = node->loops,
         .encode = chat_encode,
+        .bus = node->bus,
+        .poll_ms = node->config->bus_poll_ms,
+        .sweep_ms = node->config->bus_sweep_ms,
     };
     hub_register_metrics();
     return hub_new(&options, &node->hub, err);
@@ -196,6 +206,7 @@ void node_close(struct node *node)
     if (node->grpc != NULL) {
         grpc_server_stop(node->grpc);
     }
+    bus_stop(node->bus);
     /* What the store completes comes back to the loops by mail, so they outlive it. */
     store_close(node->store);
     if (node->loops != NULL) {
@@ -206,6 +217,7 @@ void node_close(struct node *node)
     health_free(node->health);
     chat_free(node->chat);
     hub_free(node->hub);
+    bus_free(node->bus);
     server_free(node->server);
     auth_free(node->auth);
     pl_tls_unref(node->tls);

@@ -3,8 +3,12 @@
 #include "driver.h"
 
 #include "fanout/bus/local/local.h"
-#include "fanout/bus/nats/nats.h"
-#include "fanout/bus/rabbitmq/rabbitmq.h"
+#ifdef PARLEY_WITH_NATS
+#    include "fanout/bus/nats/nats.h"
+#endif
+#ifdef PARLEY_WITH_RABBITMQ
+#    include "fanout/bus/rabbitmq/rabbitmq.h"
+#endif
 #include "support/broker.h"
 
 #include <string.h>
@@ -54,18 +58,6 @@ static void restart_local(void)
 
 /* ---- real brokers ---- */
 
-static void start_nats(void)
-{
-    broker_init(&broker, BROKER_NATS, NULL);
-    broker_start(&broker);
-}
-
-static void start_rabbitmq(void)
-{
-    broker_init(&broker, BROKER_RABBITMQ, NULL);
-    broker_start(&broker);
-}
-
 static void stop_broker(void)
 {
     broker_deinit(&broker);
@@ -95,9 +87,25 @@ static struct bus *open_with(new_fn make, const struct bus_options *options)
     return bus;
 }
 
+#ifdef PARLEY_WITH_NATS
+static void start_nats(void)
+{
+    broker_init(&broker, BROKER_NATS, NULL);
+    broker_start(&broker);
+}
+
 static struct bus *open_nats(const struct bus_options *options)
 {
     return open_with(bus_nats_new, options);
+}
+
+#endif
+
+#ifdef PARLEY_WITH_RABBITMQ
+static void start_rabbitmq(void)
+{
+    broker_init(&broker, BROKER_RABBITMQ, NULL);
+    broker_start(&broker);
 }
 
 static struct bus *open_rabbitmq(const struct bus_options *options)
@@ -105,11 +113,17 @@ static struct bus *open_rabbitmq(const struct bus_options *options)
     return open_with(bus_rabbitmq_new, options);
 }
 
+#endif
+
 static const struct driver drivers[] = {
     {"local", false, true, start_local, stop_local, open_local, kill_local, restart_local},
+#ifdef PARLEY_WITH_NATS
     {"nats", true, true, start_nats, stop_broker, open_nats, kill_broker, restart_broker},
+#endif
+#ifdef PARLEY_WITH_RABBITMQ
     {"rabbitmq", true, false, start_rabbitmq, stop_broker, open_rabbitmq, kill_broker,
      restart_broker},
+#endif
 };
 
 const struct driver *driver;
