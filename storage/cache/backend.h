@@ -47,11 +47,13 @@ struct cache_backend_ops {
     enum cache_outcome (*set)(struct cache_backend *backend, unsigned lane,
                               struct store_bytes group, const struct cache_key *key,
                               struct pl_buf *value);
-    /* Delete keys. DOWN: they may still be there; the backend does not read from that server again
-     * before they are deleted or too old. */
+    /* Delete keys. DOWN: they may still be there, and are owed: the backend does not read from that
+     * server again before they are deleted or too old. */
     enum cache_outcome (*remove)(struct cache_backend *backend, unsigned lane,
                                  struct store_bytes group, const struct cache_key *keys,
                                  size_t count);
+    /* Do what is owed, if it is time. False: nothing is. NULL: there is never anything. */
+    bool (*tend)(struct cache_backend *backend, unsigned lane);
     void (*close)(struct cache_backend *backend);
 };
 

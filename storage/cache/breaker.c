@@ -57,15 +57,38 @@ enum cache_permit cache_breaker_ask(struct cache_breaker *breaker, int64_t now_n
     return permit;
 }
 
-void cache_breaker_fail(struct cache_breaker *breaker, int64_t now_ns, bool is_probe)
+enum cache_permit cache_breaker_ask_delete(struct cache_breaker *breaker, int64_t now_ns)
+{
+    enum cache_permit permit = cache_breaker_ask(breaker, now_ns);
+    if (PL_UNLIKELY(permit == CACHE_STOP)) {
+        (void)pthread_mutex_lock(&breaker->mutex);
+        permit = breaker->is_slow ? CACHE_STOP : CACHE_GO;
+        (void)pthread_mutex_unlock(&breaker->mutex);
+    }
+    return permit;
+}
+
+bool cache_breaker_fail(struct cache_breaker *breaker, int64_t now_ns, bool is_probe, bool is_slow)
 {
     (void)pthread_mutex_lock(&breaker->mutex);
+    bool was_closed = breaker->state == CACHE_BREAKER_CLOSED;
     /* Others that had asked before it opened fail too; they say nothing new. */
-    if (is_probe || breaker->state == CACHE_BREAKER_CLOSED) {
+    if (is_probe || was_closed) {
         set_state_locked(breaker, CACHE_BREAKER_OPEN);
         postpone_locked(breaker, now_ns + breaker->window_ns);
+        breaker->is_slow = false;
     }
+    breaker->is_slow = breaker->is_slow || is_slow;
     (void)pthread_mutex_unlock(&breaker->mutex);
+    return was_closed;
+}
+
+bool cache_breaker_owes(struct cache_breaker *breaker)
+{
+    (void)pthread_mutex_lock(&breaker->mutex);
+    bool owes = pl_map_count(breaker->debts) > 0;
+    (void)pthread_mutex_unlock(&breaker->mutex);
+    return owes;
 }
 
 /* Whatever could be wrong is too old by then. */

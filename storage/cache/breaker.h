@@ -12,7 +12,10 @@
  *
  * A debt is a conversation whose entries could not be deleted. They are deleted before the server
  * is asked for anything again. If there are too many to remember, it is left alone until all that
- * it held is too old to count. @thread any */
+ * it held is too old to count.
+ *
+ * A delete is tried even while OPEN, if what failed before failed quickly: a server that refuses
+ * costs nothing, and other nodes may read from it as soon as it is back. @thread any */
 
 #include "store/store.h"
 
@@ -43,6 +46,7 @@ struct cache_breaker {
     int64_t window_ns;
     int64_t ttl_ns;
     struct pl_map *debts;    /* by conversation */
+    bool is_slow;            /* OPEN: what failed took its time */
     bool is_lost;            /* OPEN: there were more debts than are remembered */
     struct pl_metric *gauge; /* 1 unless CLOSED; NULL: none */
 };
@@ -53,8 +57,13 @@ PL_MUST_CHECK int cache_breaker_init(struct cache_breaker *breaker, int64_t wind
 void cache_breaker_deinit(struct cache_breaker *breaker);
 
 enum cache_permit cache_breaker_ask(struct cache_breaker *breaker, int64_t now_ns);
-/* What was permitted has failed. @param is_probe  it was a probe */
-void cache_breaker_fail(struct cache_breaker *breaker, int64_t now_ns, bool is_probe);
+/* May something be deleted? */
+enum cache_permit cache_breaker_ask_delete(struct cache_breaker *breaker, int64_t now_ns);
+/* What was permitted has failed. Returns whether it was CLOSED.
+ * @param is_probe  it was a probe. @param is_slow  it waited for an answer that did not come */
+bool cache_breaker_fail(struct cache_breaker *breaker, int64_t now_ns, bool is_probe, bool is_slow);
+/* There are debts. */
+bool cache_breaker_owes(struct cache_breaker *breaker);
 /* Remember what could not be deleted. False: it is CLOSED by now: try again. */
 PL_MUST_CHECK bool cache_breaker_owe(struct cache_breaker *breaker, struct store_bytes conversation,
                                      int64_t now_ns);

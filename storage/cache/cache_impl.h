@@ -19,6 +19,7 @@
 #define CACHE_MARKER_MS   3000 /* a load that takes longer is not kept */
 #define CACHE_NEGATIVE_MS 2000
 #define CACHE_EPOCH_MS    (24 * 3600 * 1000)
+#define CACHE_TEND_MS     100
 #define CACHE_READS_MAX   65536 /* that wait in one lane; more go to the store as they are */
 
 struct cache_lane;
@@ -43,6 +44,7 @@ struct cache_lane {
     bool is_started;
     struct pl_map *loads;   /* own: by key, those that a miss may still join */
     struct pl_map *settled; /* own: scratch of cache_write_settle */
+    bool owes;              /* own: a delete of this lane may still be owed */
     struct cache_item items[CACHE_WANTS_MAX + 1]; /* own: scratch of one look-up */
     struct {
         pthread_mutex_t mutex;

@@ -4,7 +4,10 @@
  * it, and it makes room. */
 #include "cache/cache_impl.h"
 
+#include "base/clock.h"
 #include "base/hash.h"
+
+#include <time.h>
 
 static void init_queue(struct cache_queue *queue)
 {
@@ -94,9 +97,26 @@ struct work {
     struct store_request *refused;
 };
 
+/* What could not be deleted is tried again soon, whether or not anybody asks: other nodes may read
+ * it. */
+static void rest_locked(struct cache_lane *lane)
+{
+    lane->shared.is_asleep = true;
+    if (lane->owes) {
+        int64_t until_ns = pl_clock_monotonic_ns() + (int64_t)CACHE_TEND_MS * 1000000;
+        const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000),
+                                       .tv_nsec = (long)(until_ns % 1000000000)};
+        (void)pthread_cond_timedwait(&lane->shared.ready, &lane->shared.mutex, &until);
+    } else {
+        (void)pthread_cond_wait(&lane->shared.ready, &lane->shared.mutex);
+    }
+    lane->shared.is_asleep = false;
+}
+
 /* False: there is none, and there will be none. */
 static bool wait_for_work(struct cache_lane *lane, struct work *work)
 {
+    bool has_rested = false;
     (void)pthread_mutex_lock(&lane->shared.mutex);
     for (;;) {
         work->refused = lane->shared.refused;
@@ -107,13 +127,14 @@ static bool wait_for_work(struct cache_lane *lane, struct work *work)
             work->task = take_one(&lane->shared.reads);
         }
         bool has_work = work->writes != NULL || work->task != NULL || work->refused != NULL;
-        if (has_work || lane->shared.is_closed) {
+        bool must_tend = has_rested && lane->owes;
+        if (has_work || must_tend || lane->shared.is_closed) {
+            bool goes_on = has_work || !lane->shared.is_closed;
             (void)pthread_mutex_unlock(&lane->shared.mutex);
-            return has_work;
+            return goes_on;
         }
-        lane->shared.is_asleep = true;
-        (void)pthread_cond_wait(&lane->shared.ready, &lane->shared.mutex);
-        lane->shared.is_asleep = false;
+        rest_locked(lane);
+        has_rested = true;
     }
 }
 
@@ -125,6 +146,12 @@ static void finish_refused(struct cache_lane *lane, struct store_request *reques
         cache_end(lane->cache);
         request = next;
     }
+}
+
+static void tend(struct cache_lane *lane)
+{
+    struct cache_backend *backend = lane->cache->backend;
+    lane->owes = backend->ops->tend != NULL && backend->ops->tend(backend, lane->index);
 }
 
 static void *lane_main(void *argument)
@@ -139,6 +166,9 @@ static void *lane_main(void *argument)
         if (work.task != NULL) {
             work.task->run(work.task);
         }
+        if (lane->owes) {
+            tend(lane);
+        }
     }
     return NULL;
 }
@@ -151,9 +181,13 @@ enum parley_code cache_lane_start(struct store_cache *cache, unsigned index, str
     init_queue(&lane->shared.writes);
     init_queue(&lane->shared.answers);
     init_queue(&lane->shared.reads);
-    /* Default attributes: these cannot fail on Linux. */
+    /* These cannot fail on Linux. */
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&lane->shared.mutex, NULL);
-    (void)pthread_cond_init(&lane->shared.ready, NULL);
+    (void)pthread_cond_init(&lane->shared.ready, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     (void)pthread_mutex_init(&lane->fence.mutex, NULL);
     lane->loads = pl_map_new();
     lane->settled = pl_map_new();

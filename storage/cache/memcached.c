@@ -1,93 +1,134 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Entries in memcached, by libmemcached: consistent hashing of conversations over servers, and a
- * set of connections for each lane. A server that fails is left alone (breaker.h); its keys go
- * nowhere else meanwhile, since two nodes could then hold different values. */
-#include "cache/backend.h"
-#include "cache/breaker.h"
+ * connection of each lane to each server. A server that fails is left alone (breaker.h); its keys
+ * go nowhere else meanwhile, since two nodes could then hold different values. */
+#include "cache/memcached_impl.h"
+
 #include "cache/entry.h"
 #include "cache/metrics.h"
-
-#include "store/cache.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
-#include "base/mem.h"
-#include "base/text.h"
-
-#include <libmemcached/memcached.h>
 
 #include <string.h>
-
-#define SERVERS_MAX  64
-#define SERVER_MAX   96
-#define PORT_DEFAULT 11211
-
-struct server {
-    char name[SERVER_MAX]; /* "host:port" */
-    char host[SERVER_MAX];
-    uint16_t port;
-    struct cache_breaker breaker;
-};
-
-struct memcached {
-    struct cache_backend backend; /* first */
-    char prefix[33];
-    unsigned lane_count;
-    memcached_st **lanes;
-    size_t server_count;
-    struct server servers[SERVERS_MAX];
-};
 
 /* One use of a server. */
 struct visit {
     struct memcached *memcached;
-    memcached_st *connection;
+    unsigned lane;
+    size_t index; /* of the server */
     struct server *server;
-    struct store_bytes group;
     bool is_probe;
+    int64_t began_ns;
 };
 
+/* What is asked of a connection. */
+typedef memcached_return_t (*operation_fn)(memcached_st *connection, void *context);
+
 /* ---- visits ---- */
+
+/* Less than a timeout: the server, or the machine that it was on, says no. */
+static bool is_quick(const struct visit *visit)
+{
+    int64_t took_ns = pl_clock_monotonic_ns() - visit->began_ns;
+    return took_ns < (int64_t)visit->memcached->timeout_ms * 1000000 / 2;
+}
 
 static void fail(const struct visit *visit, memcached_return_t rc)
 {
     pl_metric_add(&cache_metric_errors, 1);
-    cache_breaker_fail(&visit->server->breaker, pl_clock_monotonic_ns(), visit->is_probe);
-    pl_log_warn("CACHE_SERVER_FAILED", visit->server->name, "%s",
-                memcached_strerror(visit->connection, rc));
+    bool is_news = cache_breaker_fail(&visit->server->breaker, pl_clock_monotonic_ns(),
+                                      visit->is_probe, !is_quick(visit));
+    if (is_news) {
+        pl_log_warn("CACHE_SERVER_FAILED", visit->server->name, "%s", memcached_strerror(NULL, rc));
+    }
 }
 
-static memcached_return_t delete_key(const struct visit *visit, struct store_bytes group,
-                                     const struct cache_key *key)
+static bool is_answer(memcached_return_t rc)
 {
-    memcached_return_t rc =
-        memcached_delete_by_key(visit->connection, group.data, group.len, key->text, key->len, 0);
-    return rc == MEMCACHED_NOTFOUND ? MEMCACHED_SUCCESS : rc;
+    switch (rc) {
+    case MEMCACHED_SUCCESS:
+    case MEMCACHED_NOTSTORED:
+    case MEMCACHED_DATA_EXISTS:
+    case MEMCACHED_NOTFOUND:
+    case MEMCACHED_E2BIG:
+    case MEMCACHED_SERVER_ERROR:
+    case MEMCACHED_SERVER_MEMORY_ALLOCATION_FAILURE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static memcached_return_t try_once(const struct visit *visit, operation_fn operation, void *context)
+{
+    memcached_st *connection = mc_connection(visit->memcached, visit->lane, visit->index);
+    if (connection == NULL) {
+        return MEMCACHED_MEMORY_ALLOCATION_FAILURE;
+    }
+    memcached_return_t rc = operation(connection, context);
+    if (!is_answer(rc)) {
+        mc_disconnect(visit->memcached, visit->lane, visit->index);
+    }
+    return rc;
+}
+
+/* A connection may be from before the server's last end, which nobody noticed: once more, on a new
+ * one. What took its time is not tried again. All that is done here may be done twice. */
+static memcached_return_t operate(const struct visit *visit, operation_fn operation, void *context)
+{
+    memcached_return_t rc = try_once(visit, operation, context);
+    if (!is_answer(rc) && is_quick(visit)) {
+        rc = try_once(visit, operation, context);
+    }
+    return rc;
+}
+
+/* ---- deletes, and what is owed ---- */
+
+struct removal {
+    const struct cache_key *keys;
+    size_t count;
+};
+
+static memcached_return_t remove_once(memcached_st *connection, void *context)
+{
+    const struct removal *removal = context;
+    memcached_return_t rc = MEMCACHED_SUCCESS;
+    for (size_t i = 0; i < removal->count && rc == MEMCACHED_SUCCESS; i++) {
+        rc = memcached_delete(connection, removal->keys[i].text, removal->keys[i].len, 0);
+        rc = rc == MEMCACHED_NOTFOUND ? MEMCACHED_SUCCESS : rc;
+    }
+    return rc;
 }
 
 static memcached_return_t pay_debt(const struct visit *visit, struct store_bytes conversation)
 {
     static const enum cache_kind kinds[] = {CACHE_CONVERSATION, CACHE_TAIL, CACHE_EPOCH};
     const struct store_bytes nobody = {"", 0};
-    memcached_return_t rc = MEMCACHED_SUCCESS;
-    struct cache_key key;
-    for (size_t i = 0; i < PL_COUNT(kinds) && rc == MEMCACHED_SUCCESS; i++) {
-        cache_key_make(&key, visit->memcached->prefix, kinds[i], conversation, nobody, 0);
-        rc = delete_key(visit, conversation, &key);
+    struct cache_key keys[PL_COUNT(kinds)];
+    struct removal removal = {keys, PL_COUNT(kinds)};
+    for (size_t i = 0; i < PL_COUNT(kinds); i++) {
+        cache_key_make(&keys[i], visit->memcached->prefix, kinds[i], conversation, nobody, 0);
     }
-    return rc;
+    return operate(visit, remove_once, &removal);
 }
 
-/* A probe: delete what is owed, which closes the breaker. Entries of the conversation at hand go
- * first, owed or not, to hear whether the server answers. */
+static memcached_return_t ask_version(memcached_st *connection, void *context)
+{
+    (void)context;
+    return memcached_version(connection);
+}
+
+/* A probe: does it answer? Then it is told what it missed, which closes the breaker. */
 static bool pay_debts(const struct visit *visit)
 {
     char id[PL_ID_MAX];
     struct store_bytes conversation = {id, 0};
     struct cache_breaker *breaker = &visit->server->breaker;
-    memcached_return_t rc = pay_debt(visit, visit->group);
+    memcached_return_t rc = operate(visit, ask_version, NULL);
     while (rc == MEMCACHED_SUCCESS && cache_breaker_next_debt(breaker, id, &conversation.len)) {
         rc = pay_debt(visit, conversation);
         if (rc != MEMCACHED_SUCCESS) {
@@ -105,45 +146,93 @@ static bool pay_debts(const struct visit *visit)
     return true;
 }
 
+/* True: the server may be asked. */
+static bool take_permit(struct visit *visit, enum cache_permit permit)
+{
+    visit->is_probe = permit == CACHE_PROBE;
+    bool is_free = permit == CACHE_GO || (permit == CACHE_PROBE && pay_debts(visit));
+    visit->is_probe = false;
+    return is_free;
+}
+
+static void find_server(struct visit *visit, struct cache_backend *backend, unsigned lane,
+                        struct store_bytes group)
+{
+    struct memcached *memcached = (struct memcached *)backend;
+    visit->memcached = memcached;
+    visit->lane = lane;
+    visit->index = memcached_generate_hash(memcached->lanes[lane].router, group.data, group.len);
+    visit->server = &memcached->servers[visit->index];
+    visit->began_ns = pl_clock_monotonic_ns();
+}
+
 /* False: the server is to be left alone. */
 static bool begin(struct visit *visit, struct cache_backend *backend, unsigned lane,
                   struct store_bytes group)
 {
-    struct memcached *memcached = (struct memcached *)backend;
-    visit->memcached = memcached;
-    visit->connection = memcached->lanes[lane];
-    visit->group = group;
-    visit->server =
-        &memcached->servers[memcached_generate_hash(visit->connection, group.data, group.len)];
-    enum cache_permit permit = cache_breaker_ask(&visit->server->breaker, pl_clock_monotonic_ns());
-    visit->is_probe = permit == CACHE_PROBE;
-    if (!visit->is_probe) {
-        return permit == CACHE_GO;
-    }
-    bool is_back = pay_debts(visit);
-    visit->is_probe = false;
-    return is_back;
+    find_server(visit, backend, lane, group);
+    return take_permit(visit, cache_breaker_ask(&visit->server->breaker, visit->began_ns));
 }
 
-/* ---- the port ---- */
+static enum cache_outcome remove_keys(struct cache_backend *backend, unsigned lane,
+                                      struct store_bytes group, const struct cache_key *keys,
+                                      size_t count)
+{
+    struct visit visit;
+    struct removal removal = {keys, count};
+    do {
+        find_server(&visit, backend, lane, group);
+        struct cache_breaker *breaker = &visit.server->breaker;
+        if (take_permit(&visit, cache_breaker_ask_delete(breaker, visit.began_ns))) {
+            memcached_return_t rc = operate(&visit, remove_once, &removal);
+            if (rc == MEMCACHED_SUCCESS) {
+                return CACHE_DONE;
+            }
+            fail(&visit, rc);
+        }
+    } while (!cache_breaker_owe(&visit.server->breaker, group, pl_clock_monotonic_ns()));
+    return CACHE_DOWN;
+}
 
-static void take_result(struct cache_item *items, size_t count, const memcached_result_st *result)
+static bool tend(struct cache_backend *backend, unsigned lane)
+{
+    struct memcached *memcached = (struct memcached *)backend;
+    bool owes = false;
+    for (size_t i = 0; i < memcached->server_count; i++) {
+        struct server *server = &memcached->servers[i];
+        struct visit visit = {.memcached = memcached, .lane = lane, .index = i, .server = server};
+        visit.began_ns = pl_clock_monotonic_ns();
+        if (cache_breaker_owes(&server->breaker)) {
+            owes =
+                !take_permit(&visit, cache_breaker_ask(&server->breaker, visit.began_ns)) || owes;
+        }
+    }
+    return owes;
+}
+
+/* ---- look-ups ---- */
+
+struct look_up {
+    struct cache_item *items;
+    size_t count;
+};
+
+static void take_result(const struct look_up *look_up, const memcached_result_st *result)
 {
     const char *key = memcached_result_key_value(result);
     size_t len = memcached_result_key_length(result);
-    for (size_t i = 0; i < count; i++) {
-        if (items[i].value == NULL && items[i].key.len == len &&
-            memcmp(items[i].key.text, key, len) == 0) {
-            items[i].value =
+    for (size_t i = 0; i < look_up->count; i++) {
+        struct cache_item *item = &look_up->items[i];
+        if (item->value == NULL && item->key.len == len && memcmp(item->key.text, key, len) == 0) {
+            item->value =
                 pl_buf_copy(memcached_result_value(result), memcached_result_length(result));
-            items[i].version = memcached_result_cas(result);
+            item->version = memcached_result_cas(result);
             return;
         }
     }
 }
 
-static memcached_return_t fetch_all(memcached_st *connection, struct cache_item *items,
-                                    size_t count)
+static memcached_return_t fetch_all(memcached_st *connection, const struct look_up *look_up)
 {
     memcached_return_t rc = MEMCACHED_SUCCESS;
     memcached_result_st result;
@@ -151,42 +240,67 @@ static memcached_return_t fetch_all(memcached_st *connection, struct cache_item 
         return MEMCACHED_MEMORY_ALLOCATION_FAILURE;
     }
     while (memcached_fetch_result(connection, &result, &rc) != NULL) {
-        take_result(items, count, &result);
+        take_result(look_up, &result);
     }
     memcached_result_free(&result);
-    bool is_end = rc == MEMCACHED_END || rc == MEMCACHED_NOTFOUND || rc == MEMCACHED_SUCCESS;
+    bool is_end = rc == MEMCACHED_END || rc == MEMCACHED_NOTFOUND;
     return is_end ? MEMCACHED_SUCCESS : rc;
+}
+
+static memcached_return_t get_once(memcached_st *connection, void *context)
+{
+    const struct look_up *look_up = context;
+    const char *keys[CACHE_ITEMS_MAX];
+    size_t lens[CACHE_ITEMS_MAX];
+    for (size_t i = 0; i < look_up->count; i++) {
+        keys[i] = look_up->items[i].key.text;
+        lens[i] = look_up->items[i].key.len;
+    }
+    memcached_return_t rc = memcached_mget(connection, keys, lens, look_up->count);
+    if (rc == MEMCACHED_SUCCESS) {
+        rc = fetch_all(connection, look_up);
+    }
+    for (size_t i = 0; i < look_up->count && rc != MEMCACHED_SUCCESS; i++) {
+        pl_buf_unref(look_up->items[i].value);
+        look_up->items[i].value = NULL;
+    }
+    return rc;
 }
 
 static enum cache_outcome get(struct cache_backend *backend, unsigned lane,
                               struct store_bytes group, struct cache_item *items, size_t count)
 {
-    const char *keys[CACHE_ITEMS_MAX];
-    size_t lens[CACHE_ITEMS_MAX];
     struct visit visit;
+    struct look_up look_up = {items, count};
     for (size_t i = 0; i < count; i++) {
-        keys[i] = items[i].key.text;
-        lens[i] = items[i].key.len;
         items[i].value = NULL;
     }
     if (!begin(&visit, backend, lane, group)) {
         return CACHE_DOWN;
     }
-    memcached_return_t rc =
-        memcached_mget_by_key(visit.connection, group.data, group.len, keys, lens, count);
-    if (rc == MEMCACHED_SUCCESS) {
-        rc = fetch_all(visit.connection, items, count);
+    memcached_return_t rc = operate(&visit, get_once, &look_up);
+    if (rc != MEMCACHED_SUCCESS) {
+        fail(&visit, rc);
+        return CACHE_DOWN;
     }
-    if (rc == MEMCACHED_SUCCESS) {
-        return CACHE_DONE;
-    }
-    for (size_t i = 0; i < count; i++) {
-        pl_buf_unref(items[i].value);
-        items[i].value = NULL;
-    }
-    fail(&visit, rc);
-    return CACHE_DOWN;
+    return CACHE_DONE;
 }
+
+/* ---- storing ---- */
+
+enum verb {
+    ADD,
+    SET,
+    REPLACE,
+};
+
+/* What is put under a key, and how. */
+struct put {
+    enum verb verb;
+    const struct cache_key *key;
+    const struct pl_buf *value;
+    uint64_t version; /* REPLACE */
+};
 
 /* memcached counts whole seconds, and may end one early: what counts is in the entry. */
 static time_t seconds_left(const struct pl_buf *value)
@@ -195,229 +309,70 @@ static time_t seconds_left(const struct pl_buf *value)
     return left_ms <= 0 ? 1 : (time_t)(left_ms / 1000 + 2);
 }
 
-static enum cache_outcome conclude(const struct visit *visit, memcached_return_t rc)
+static memcached_return_t put_once(memcached_st *connection, void *context)
 {
-    switch (rc) {
-    case MEMCACHED_SUCCESS:
-        return CACHE_DONE;
-    case MEMCACHED_NOTSTORED:
-    case MEMCACHED_DATA_EXISTS:
-    case MEMCACHED_NOTFOUND:
-    case MEMCACHED_E2BIG:
-    case MEMCACHED_SERVER_MEMORY_ALLOCATION_FAILURE:
-        return CACHE_REFUSED;
-    default:
-        fail(visit, rc);
-        return CACHE_DOWN;
+    const struct put *put = context;
+    const char *key = put->key->text;
+    size_t key_len = put->key->len;
+    const char *data = (const char *)put->value->data;
+    size_t len = put->value->len;
+    time_t seconds = seconds_left(put->value);
+    switch (put->verb) {
+    case ADD:
+        return memcached_add(connection, key, key_len, data, len, seconds, 0);
+    case SET:
+        return memcached_set(connection, key, key_len, data, len, seconds, 0);
+    case REPLACE:
+        break;
     }
+    return memcached_cas(connection, key, key_len, data, len, seconds, 0, put->version);
 }
 
-static const char *text_of(const struct pl_buf *value)
+static enum cache_outcome put(struct cache_backend *backend, unsigned lane,
+                              struct store_bytes group, struct put *what)
 {
-    return (const char *)value->data;
+    struct visit visit;
+    if (!begin(&visit, backend, lane, group)) {
+        return CACHE_DOWN;
+    }
+    memcached_return_t rc = operate(&visit, put_once, what);
+    if (!is_answer(rc)) {
+        fail(&visit, rc);
+        return CACHE_DOWN;
+    }
+    return rc == MEMCACHED_SUCCESS ? CACHE_DONE : CACHE_REFUSED;
 }
 
 static enum cache_outcome add(struct cache_backend *backend, unsigned lane,
                               struct store_bytes group, const struct cache_key *key,
                               struct pl_buf *value)
 {
-    struct visit visit;
-    if (!begin(&visit, backend, lane, group)) {
-        return CACHE_DOWN;
-    }
-    return conclude(&visit, memcached_add_by_key(visit.connection, group.data, group.len, key->text,
-                                                 key->len, text_of(value), value->len,
-                                                 seconds_left(value), 0));
+    struct put what = {ADD, key, value, 0};
+    return put(backend, lane, group, &what);
 }
 
 static enum cache_outcome replace(struct cache_backend *backend, unsigned lane,
                                   struct store_bytes group, const struct cache_key *key,
                                   struct pl_buf *value, uint64_t version)
 {
-    struct visit visit;
-    if (!begin(&visit, backend, lane, group)) {
-        return CACHE_DOWN;
-    }
-    return conclude(&visit, memcached_cas_by_key(visit.connection, group.data, group.len, key->text,
-                                                 key->len, text_of(value), value->len,
-                                                 seconds_left(value), 0, version));
+    struct put what = {REPLACE, key, value, version};
+    return put(backend, lane, group, &what);
 }
 
 static enum cache_outcome set(struct cache_backend *backend, unsigned lane,
                               struct store_bytes group, const struct cache_key *key,
                               struct pl_buf *value)
 {
-    struct visit visit;
-    if (!begin(&visit, backend, lane, group)) {
-        return CACHE_DOWN;
-    }
-    return conclude(&visit, memcached_set_by_key(visit.connection, group.data, group.len, key->text,
-                                                 key->len, text_of(value), value->len,
-                                                 seconds_left(value), 0));
+    struct put what = {SET, key, value, 0};
+    return put(backend, lane, group, &what);
 }
 
-static bool try_remove(struct visit *visit, const struct cache_key *keys, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        memcached_return_t rc = delete_key(visit, visit->group, &keys[i]);
-        if (rc != MEMCACHED_SUCCESS) {
-            fail(visit, rc);
-            return false;
-        }
-    }
-    return true;
-}
-
-static enum cache_outcome remove_keys(struct cache_backend *backend, unsigned lane,
-                                      struct store_bytes group, const struct cache_key *keys,
-                                      size_t count)
-{
-    struct visit visit;
-    do {
-        if (begin(&visit, backend, lane, group) && try_remove(&visit, keys, count)) {
-            return CACHE_DONE;
-        }
-    } while (!cache_breaker_owe(&visit.server->breaker, group, pl_clock_monotonic_ns()));
-    return CACHE_DOWN;
-}
-
-/* ---- opening and closing ---- */
-
-static void close_memcached(struct cache_backend *backend)
-{
-    struct memcached *memcached = (struct memcached *)backend;
-    for (unsigned i = 0; memcached->lanes != NULL && i < memcached->lane_count; i++) {
-        if (memcached->lanes[i] != NULL) {
-            memcached_free(memcached->lanes[i]);
-        }
-    }
-    for (size_t i = 0; i < memcached->server_count; i++) {
-        cache_breaker_deinit(&memcached->servers[i].breaker);
-    }
-    pl_free(memcached->lanes);
-    pl_free(memcached);
-}
-
-static const struct cache_backend_ops memcached_ops = {
+const struct cache_backend_ops mc_ops = {
     .get = get,
     .add = add,
     .replace = replace,
     .set = set,
     .remove = remove_keys,
-    .close = close_memcached,
+    .tend = tend,
+    .close = mc_close,
 };
-
-static enum parley_code add_server(struct memcached *memcached, const char *text, size_t len,
-                                   const struct store_cache_options *options, struct pl_error *err)
-{
-    struct server *server = &memcached->servers[memcached->server_count];
-    int64_t port = PORT_DEFAULT;
-    if (memcached->server_count == SERVERS_MAX) {
-        return pl_fail(err, PARLEY_INVALID_ARGUMENT, "more than %d memcached servers", SERVERS_MAX);
-    }
-    if (!pl_text_format(server->name, sizeof(server->name), "%.*s", (int)len, text)) {
-        return pl_fail(err, PARLEY_INVALID_ARGUMENT, "a memcached server's name is too long");
-    }
-    memcpy(server->host, server->name, sizeof(server->host));
-    char *colon = strrchr(server->host, ':');
-    if (colon != NULL) {
-        *colon = '\0';
-    }
-    if (server->host[0] == '\0' ||
-        (colon != NULL && !pl_text_to_i64(colon + 1, 1, UINT16_MAX, &port))) {
-        return pl_fail(err, PARLEY_INVALID_ARGUMENT, "\"%s\" is not host:port of a memcached",
-                       server->name);
-    }
-    server->port = (uint16_t)port;
-    memcached->server_count++;
-    if (cache_breaker_init(&server->breaker, (int64_t)options->breaker_ms * 1000000,
-                           options->ttl_ms * 1000000, cache_metric_breaker(server->name)) != 0) {
-        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a memcached server");
-    }
-    return PARLEY_OK;
-}
-
-static enum parley_code add_servers(struct memcached *memcached,
-                                    const struct store_cache_options *options, struct pl_error *err)
-{
-    enum parley_code code = PARLEY_OK;
-    const char *at = options->servers == NULL ? "" : options->servers;
-    if (*at == '\0') {
-        return pl_fail(err, PARLEY_INVALID_ARGUMENT, "no memcached server is given");
-    }
-    while (*at != '\0' && code == PARLEY_OK) {
-        at += strspn(at, ", ");
-        size_t len = strcspn(at, ", ");
-        if (len > 0) {
-            code = add_server(memcached, at, len, options, err);
-        }
-        at += len;
-    }
-    return code;
-}
-
-static memcached_return_t configure(memcached_st *connection, uint64_t timeout_ms)
-{
-    const struct {
-        memcached_behavior_t behavior;
-        uint64_t value;
-    } settings[] = {
-        {MEMCACHED_BEHAVIOR_KETAMA, 1},
-        {MEMCACHED_BEHAVIOR_SUPPORT_CAS, 1},
-        {MEMCACHED_BEHAVIOR_TCP_NODELAY, 1},
-        {MEMCACHED_BEHAVIOR_NO_BLOCK, 1},
-        {MEMCACHED_BEHAVIOR_CONNECT_TIMEOUT, timeout_ms},
-        {MEMCACHED_BEHAVIOR_POLL_TIMEOUT, timeout_ms},
-        {MEMCACHED_BEHAVIOR_SND_TIMEOUT, timeout_ms * 1000},
-        {MEMCACHED_BEHAVIOR_RCV_TIMEOUT, timeout_ms * 1000},
-        {MEMCACHED_BEHAVIOR_RETRY_TIMEOUT, 0}, /* the breaker's job */
-    };
-    memcached_return_t rc = MEMCACHED_SUCCESS;
-    for (size_t i = 0; i < PL_COUNT(settings) && rc == MEMCACHED_SUCCESS; i++) {
-        rc = memcached_behavior_set(connection, settings[i].behavior, settings[i].value);
-    }
-    return rc;
-}
-
-static enum parley_code open_lane(struct memcached *memcached, unsigned lane, unsigned timeout_ms,
-                                  struct pl_error *err)
-{
-    memcached_st *connection = memcached_create(NULL);
-    memcached->lanes[lane] = connection;
-    if (connection == NULL) {
-        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for libmemcached");
-    }
-    memcached_return_t rc = configure(connection, timeout_ms);
-    for (size_t i = 0; i < memcached->server_count && rc == MEMCACHED_SUCCESS; i++) {
-        rc = memcached_server_add(connection, memcached->servers[i].host,
-                                  memcached->servers[i].port);
-    }
-    return rc == MEMCACHED_SUCCESS ? PARLEY_OK
-                                   : pl_fail(err, PARLEY_INTERNAL, "libmemcached: %s",
-                                             memcached_strerror(connection, rc));
-}
-
-enum parley_code cache_memcached_open(const struct store_cache_options *options,
-                                      struct cache_backend **backend, struct pl_error *err)
-{
-    struct memcached *memcached = pl_calloc(1, sizeof(*memcached));
-    if (memcached == NULL) {
-        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for the cache");
-    }
-    memcached->backend.ops = &memcached_ops;
-    memcached->lane_count = options->threads;
-    (void)pl_text_format(memcached->prefix, sizeof(memcached->prefix), "%s", options->prefix);
-    memcached->lanes = pl_calloc(options->threads, sizeof(*memcached->lanes));
-    enum parley_code code = memcached->lanes == NULL
-                                ? pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for the cache")
-                                : add_servers(memcached, options, err);
-    for (unsigned i = 0; i < options->threads && code == PARLEY_OK; i++) {
-        code = open_lane(memcached, i, options->timeout_ms, err);
-    }
-    if (code != PARLEY_OK) {
-        close_memcached(&memcached->backend);
-        return code;
-    }
-    *backend = &memcached->backend;
-    return PARLEY_OK;
-}

@@ -171,7 +171,10 @@ static void delete_entries(struct write *write)
     }
     pl_metric_add(&cache_metric_operations, (int64_t)count);
     /* Down: the backend remembers; see cache.c for what that means to others. */
-    (void)backend->ops->remove(backend, write->lane->index, write->conversation, keys, count);
+    if (backend->ops->remove(backend, write->lane->index, write->conversation, keys, count) !=
+        CACHE_DONE) {
+        write->lane->owes = true;
+    }
     (void)pl_map_take(write->lane->settled, write->conversation.data, write->conversation.len);
 }
 
