@@ -32,8 +32,8 @@
  * server that could not be told to delete is not read again by this node before it has been; other
  * nodes may find what it held until then, which is the breaker's window and a moment after it
  * answers again; or, if this node is gone, until what it held is `ttl_ms` old. Entries carry their
- * end in themselves, so this does not depend on memcached's clock. Which server holds a conversation
- * never depends on which of them live: otherwise two nodes could differ.
+ * end in themselves, so this does not depend on memcached's clock. Which server holds a
+ * conversation never depends on which of them live: otherwise two nodes could differ.
  *
  * An answer is put together from entries of different moments, each of them later than the request.
  */
