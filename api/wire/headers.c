@@ -252,6 +252,20 @@ int pl_headers_send_http_error(struct pl_stream *stream, int http_status)
     return 0;
 }
 
+int pl_headers_send_plain(struct pl_stream *stream)
+{
+    static const nghttp2_nv HEADERS[] = {
+        NV(":status", "200"),
+        NV("content-type", "text/plain"),
+        NV("cache-control", "no-store"),
+    };
+    nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = pl_stream_read};
+    return nghttp2_submit_response(pl_session_h2(stream->session), stream->id, HEADERS,
+                                   PL_COUNT(HEADERS), &provider) == 0
+               ? 0
+               : -1;
+}
+
 static int add_timeout(struct block *block, int64_t timeout_ns)
 {
     if (timeout_ns == INT64_MAX) {

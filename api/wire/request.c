@@ -155,10 +155,38 @@ static struct pl_status status_of(enum pl_refusal refusal)
     return (struct pl_status){.code = PARLEY_RESOURCE_EXHAUSTED, .message = "out of memory"};
 }
 
+static bool is_plain(const struct pl_stream *stream)
+{
+    const char *path = stream->session->plain_path;
+    return path != NULL && !stream->is_content_grpc && stream->refusal == PL_REFUSAL_NONE &&
+           stream->path != NULL && strcmp(stream->path, path) == 0;
+}
+
+void pl_request_answer_plain(struct pl_stream *stream)
+{
+    struct pl_session *session = stream->session;
+    const char *text = session->plain_text;
+    struct pl_buf *body = pl_buf_copy(text, strlen(text));
+    if (body == NULL || pl_queue_push(&stream->queue, body, 0) != 0 ||
+        pl_headers_send_plain(stream) != 0) {
+        (void)nghttp2_submit_rst_stream(pl_session_h2(session), NGHTTP2_FLAG_NONE, stream->id,
+                                        NGHTTP2_INTERNAL_ERROR);
+    }
+    pl_session_count_queued(session, stream->queue.bytes);
+    pl_buf_unref(body);
+}
+
 void pl_request_begin(struct pl_stream *stream)
 {
     struct pl_session *session = stream->session;
     int http_error = 0;
+    if (is_plain(stream)) {
+        /* At the end of the request: what is wrong with it shows until then. */
+        stream->is_plain = true;
+        stream->is_output_over = true;
+        pl_stream_drop_input(stream);
+        return;
+    }
     if (!stream->is_content_grpc) {
         http_error = 415;
     } else if (!stream->is_post) {

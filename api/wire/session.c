@@ -92,14 +92,18 @@ enum parley_code pl_session_new(struct pl_wire *wire, const struct pl_session_op
     made->events = options->events;
     made->owner = options->owner;
     made->is_server = options->is_server;
+    made->plain_path = options->plain_path;
+    made->plain_text = options->plain_text;
     pl_list_init(&made->streams);
     pl_list_init(&made->work);
     pl_flood_init(&made->flood);
     set_limits(made, &options->limits);
     pl_h2_memory_init(&made->memory, options->may_rest ? &wire->h2_pool : NULL);
+    const nghttp2_option *server_options =
+        options->keeps_closed_streams ? wire->keeping_options : wire->server_options;
     int rv = options->is_server
                  ? nghttp2_session_server_new3(&made->h2, wire->server_callbacks, made,
-                                               wire->server_options, &made->memory.mem)
+                                               server_options, &made->memory.mem)
                  : nghttp2_session_client_new3(&made->h2, wire->client_callbacks, made,
                                                wire->client_options, &made->memory.mem);
     pl_h2_memory_settle(&made->memory);
@@ -199,11 +203,20 @@ bool pl_session_run_work(struct pl_session *session)
     }
 }
 
-/* The bytes are not our preface. They are HTTP/1 if they begin like a method; the "P" of POST and
- * PUT passed for the preface when it came alone. */
+/* The bytes are not our preface. They are HTTP/1 if they begin like a request line, as far as it
+ * came; the "P" of POST and PUT passed for the preface when it came alone. */
 static bool is_http1(const struct pl_session *session, const uint8_t *data, size_t len)
 {
-    return session->received_bytes > len || (data[0] >= 'A' && data[0] <= 'Z');
+    size_t method_len = 0;
+    while (method_len < len && data[method_len] >= 'A' && data[method_len] <= 'Z') {
+        method_len++;
+    }
+    if (session->received_bytes > len || (method_len > 0 && method_len == len)) {
+        return true;
+    }
+    bool has_space = method_len > 0 && data[method_len] == ' ';
+    return has_space && (method_len + 1 == len || data[method_len + 1] == '/' ||
+                         data[method_len + 1] == '*' || data[method_len + 1] == 'h');
 }
 
 static enum parley_code fail_input(struct pl_session *session, ssize_t rv, const uint8_t *data,

@@ -75,12 +75,19 @@ struct pl_session_events {
 struct pl_session_options {
     bool is_server;
     bool may_rest; /* it will be idle for long: see pl_session_rest */
+    /* Server: remember streams that are closed, 250 bytes each, so that frames that come on them
+     * are answered as RFC 9113 asks (5.1) instead of ignored. For conformance tests of HTTP/2. */
+    bool keeps_closed_streams;
     struct pl_session_limits limits;
     const struct pl_session_events *events; /* keeps */
     void *owner;                            /* passed to every event */
-    const char *scheme;                     /* client: "http" or "https"; static */
-    const char *authority;                  /* client: copied */
-    const char *user_agent;                 /* client: copied; NULL: ours */
+    /* Server: what is asked for by this path and is not gRPC is answered with 200 and this text,
+     * for probes that speak plain HTTP/2. Static; NULL: nothing is. */
+    const char *plain_path;
+    const char *plain_text;
+    const char *scheme;     /* client: "http" or "https"; static */
+    const char *authority;  /* client: copied */
+    const char *user_agent; /* client: copied; NULL: ours */
 };
 
 PL_MUST_CHECK enum parley_code pl_session_new(struct pl_wire *wire,

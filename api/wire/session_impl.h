@@ -30,11 +30,13 @@
 #define PL_STREAM_INLINE_BYTES  1024 /* headers of a usual request, and a small message */
 #define PL_STREAMS_RECYCLED_MAX 1024 /* about 1.5 MiB a thread */
 #define PL_HEADERS_MAX          100  /* fields of one block */
+#define PL_ENDED_STREAMS        8    /* remembered of those that the client has ended */
 
 struct pl_wire {
     nghttp2_session_callbacks *server_callbacks;
     nghttp2_session_callbacks *client_callbacks;
     nghttp2_option *server_options;
+    nghttp2_option *keeping_options; /* the same for sessions that keep closed streams */
     nghttp2_option *client_options;
     struct pl_h2_pool h2_pool;
     struct pl_gzip *gzip;
@@ -61,17 +63,22 @@ struct pl_session {
     uint32_t sent_error;      /* of the GOAWAY that we sent */
     struct pl_gather *gather; /* during pl_session_gather */
     const char *farewell;     /* not HTTP/2: what to send instead; or NULL */
+    const char *plain_path;
+    const char *plain_text;
     const char *scheme;
     char *authority;
     char *user_agent;
     struct pl_flood flood;
+    int32_t ended[PL_ENDED_STREAMS]; /* server: ids of streams that are closed, and on which the
+                                        client had said that it sends no more; a ring */
+    uint8_t ended_next;
     bool is_server;
     bool is_ready;       /* the peer's SETTINGS came */
     bool is_lost;        /* no more input, output or streams */
     bool is_inside;      /* in receive or gather: on_wants_write can wait */
     bool is_write_told;  /* on_wants_write was called since the last gather */
     bool is_gather_full; /* send_data found no room */
-    bool is_flooded;     /* GOAWAY(ENHANCE_YOUR_CALM) is queued; input is refused */
+    bool is_flooded;     /* the last GOAWAY is queued; input is refused */
     bool is_goaway_received;
     bool is_full;  /* writers on all streams are told to stop */
     bool was_used; /* since the last pl_session_rest */
@@ -140,6 +147,7 @@ struct pl_stream {
     bool has_status;
     bool is_post;         /* server */
     bool is_content_grpc; /* content-type is gRPC */
+    bool is_plain;        /* server: answered with session->plain_text at the end of the request */
     bool has_content_type;
     bool has_headers;     /* client: final response headers came */
     bool has_grpc_status; /* client: in the trailers */
@@ -200,6 +208,7 @@ int pl_request_header(struct pl_stream *stream, const char *name, size_t name_le
                       const char *value, size_t value_len);
 /* The block is complete: refuse it or begin the call. */
 void pl_request_begin(struct pl_stream *stream);
+void pl_request_answer_plain(struct pl_stream *stream);
 
 /* response.c: the client's side */
 int pl_response_header(struct pl_stream *stream, bool is_last_block, const char *name,
@@ -216,6 +225,7 @@ int pl_headers_send_trailers_only(struct pl_stream *stream, const struct pl_stat
 int pl_headers_prepare_trailers(struct pl_stream *stream, const struct pl_status *status,
                                 const parley_metadata *trailers);
 int pl_headers_send_http_error(struct pl_stream *stream, int http_status);
+int pl_headers_send_plain(struct pl_stream *stream);
 int pl_headers_send_request(struct pl_stream *stream, const struct pl_open *open);
 
 /* Is it "application/grpc", alone or followed by '+' or ';' (R2, CL12)? */

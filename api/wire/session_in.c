@@ -271,6 +271,10 @@ static void on_end_stream(struct pl_stream *stream)
         stream->is_end_due = true;
         return;
     }
+    if (stream->is_plain) {
+        pl_request_answer_plain(stream);
+        return;
+    }
     end_input(stream);
 }
 
@@ -356,6 +360,9 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
         /* Rapid reset: work asked for and thrown away. One after our answer is normal. */
         struct pl_stream *stream = pl_stream_of(session, frame->hd.stream_id);
         bool is_rapid = session->is_server && stream != NULL && !stream->is_answered;
+        if (stream != NULL) {
+            stream->is_end_seen = true;
+        }
         return !is_rapid || pl_session_glitch(session, COST_GLITCH) ? 0
                                                                     : NGHTTP2_ERR_CALLBACK_FAILURE;
     }
@@ -383,6 +390,38 @@ static bool take_ping(struct pl_session *session)
     return false;
 }
 
+/* nghttp2 forgets closed streams, and may: what comes on them late is ignored, since it may have
+ * been sent before our reset arrived. What comes after the client's own end is an error (RFC 9113,
+ * 5.1), of which a short memory sees enough. */
+static bool is_after_end(const struct pl_session *session, int32_t id)
+{
+    for (size_t i = 0; i < PL_ENDED_STREAMS; i++) {
+        if (session->ended[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void remember_end(struct pl_session *session, const struct pl_stream *stream)
+{
+    if (stream->is_end_seen) {
+        session->ended[session->ended_next++ % PL_ENDED_STREAMS] = stream->id;
+    }
+}
+
+static bool refuse_after_end(struct pl_session *session, int32_t id)
+{
+    if (!session->is_server || id == 0 || !is_after_end(session, id)) {
+        return false;
+    }
+    if (!session->is_flooded) {
+        session->is_flooded = true;
+        (void)nghttp2_session_terminate_session(pl_session_h2(session), NGHTTP2_STREAM_CLOSED);
+    }
+    return true;
+}
+
 /* The only callback that sees every frame, also on streams that are gone. */
 static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *header, void *user_data)
 {
@@ -395,6 +434,8 @@ static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *header, v
     switch (header->type) {
     case NGHTTP2_DATA:
     case NGHTTP2_HEADERS:
+        is_fine = !refuse_after_end(session, header->stream_id);
+        break;
     case NGHTTP2_CONTINUATION:
     case NGHTTP2_RST_STREAM:
     case NGHTTP2_GOAWAY:
@@ -445,6 +486,7 @@ static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t h2_error, v
     }
     pl_stream_forget_h2(stream);
     if (session->is_server) {
+        remember_end(session, stream);
         pl_stream_set_status(stream, stream->is_answered ? PARLEY_OK : PARLEY_CANCELLED, NULL);
     } else if (stream->is_end_due && stream->is_user_open) {
         return 0; /* all is here, but a pause holds it back */

@@ -28,7 +28,7 @@ ssize_t pl_stream_read(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t len
         return (ssize_t)bytes;
     }
     *data_flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (stream->session->is_server) {
+    if (stream->session->is_server && !stream->is_plain) {
         /* T3, T4: the trailers end the stream, and only from here do they follow the data. */
         *data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         if (stream->trailers == NULL ||

@@ -27,14 +27,14 @@ static nghttp2_session_callbacks *new_callbacks(void)
     return callbacks;
 }
 
-static nghttp2_option *new_option(bool is_server)
+static nghttp2_option *new_option(bool is_server, bool keeps_closed_streams)
 {
     nghttp2_option *option = NULL;
     if (nghttp2_option_new(&option) != 0) {
         return NULL;
     }
     nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_no_closed_streams(option, keeps_closed_streams ? 0 : 1);
     /* M4: a value with spaces around it is none of nghttp2's business. */
     nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1);
     if (is_server) {
@@ -58,10 +58,12 @@ struct pl_wire *pl_wire_new(void)
     wire->gzip = pl_gzip_new();
     wire->server_callbacks = new_callbacks();
     wire->client_callbacks = new_callbacks();
-    wire->server_options = new_option(true);
-    wire->client_options = new_option(false);
+    wire->server_options = new_option(true, false);
+    wire->keeping_options = new_option(true, true);
+    wire->client_options = new_option(false, false);
     if (wire->gzip == NULL || wire->server_callbacks == NULL || wire->client_callbacks == NULL ||
-        wire->server_options == NULL || wire->client_options == NULL) {
+        wire->server_options == NULL || wire->keeping_options == NULL ||
+        wire->client_options == NULL) {
         pl_wire_free(wire);
         return NULL;
     }
@@ -80,6 +82,7 @@ void pl_wire_free(struct pl_wire *wire)
     nghttp2_session_callbacks_del(wire->server_callbacks);
     nghttp2_session_callbacks_del(wire->client_callbacks);
     nghttp2_option_del(wire->server_options);
+    nghttp2_option_del(wire->keeping_options);
     nghttp2_option_del(wire->client_options);
     pl_free(wire);
 }

@@ -96,6 +96,9 @@ void grpc_on_accept(void *owner, int fd)
     struct pl_conn_options options = {
         .session = {.is_server = true,
                     .may_rest = true,
+                    .keeps_closed_streams = port->grpc->options.keeps_closed_streams,
+                    .plain_path = "/healthz",
+                    .plain_text = "serving\n",
                     .limits = port->grpc->options.limits,
                     .events = &grpc_session_events,
                     .owner = link},

@@ -28,6 +28,7 @@ struct grpc_server_options {
     struct pl_tls *tls;              /* refs; NULL: cleartext */
     unsigned connections_max;        /* on all loops together; 0: 10,000 */
     struct pl_session_limits limits; /* of each connection; zeros: the session's defaults */
+    bool keeps_closed_streams;       /* see pl_session_options */
     bool compress; /* gzip answers for clients that take them so; a handler may say otherwise */
     int64_t keepalive_ms;         /* ping after so long without a byte; 0: 60 s */
     int64_t keepalive_timeout_ms; /* ... and close after so much longer; 0: 20 s */

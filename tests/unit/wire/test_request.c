@@ -4,6 +4,7 @@
  * The handler answers each message with itself and the half-close with OK. */
 #include "raw_peer.h"
 #include "session_pair.h"
+#include "wire/session_impl.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -548,6 +549,105 @@ static void test_k10_http1_gets_a_400(void **state)
     raw_peer_free(peer);
 }
 
+static void test_headers_after_the_clients_end_are_its_error(void **state)
+{
+    (void)state;
+    /* HEADERS on stream 1 with ":method: GET" alone: as trailers, or out of place. */
+    static const uint8_t late[] = {0, 0, 1, 1, 5, 0, 0, 0, 1, 0x82};
+    for (int has_ended = 0; has_ended < 2; has_ended++) {
+        struct served served = {0};
+        struct raw_peer *peer = raw_peer_new(false, &SERVED, &served, NULL);
+        const struct raw_script script = {
+            .headers = HEADERS(BASE_HEADERS, "content-type", "application/json"),
+            .is_open_ended = has_ended == 0,
+        };
+        raw_request(peer, &script);
+        assert_int_equal(peer->seen.http_status, 415);
+        assert_true(peer->seen.is_closed);
+        raw_feed(peer, late, sizeof(late));
+        raw_pump(peer);
+        assert_int_equal(peer->is_failed, has_ended);
+        assert_int_equal(peer->is_goaway_seen, has_ended);
+        assert_true(!has_ended || peer->goaway_error == NGHTTP2_STREAM_CLOSED);
+        raw_peer_free(peer);
+    }
+}
+
+static struct raw_peer *new_plain_peer(struct served *served)
+{
+    struct raw_peer *peer = raw_peer_new(false, &SERVED, served, NULL);
+    peer->session->plain_path = "/healthz";
+    peer->session->plain_text = "serving";
+    return peer;
+}
+
+static void test_plain_path_answers_what_is_not_grpc(void **state)
+{
+    (void)state;
+    const struct {
+        raw_headers headers;
+        int status;
+    } rows[] = {
+        {HEADERS(":method", "GET", ":scheme", "http", ":path", "/healthz", ":authority", "h"), 200},
+        {HEADERS(":method", "POST", ":scheme", "http", ":path", "/healthz", ":authority", "h"),
+         200},
+        {HEADERS(":method", "GET", ":scheme", "http", ":path", "/healthz2", ":authority", "h"),
+         415},
+        {HEADERS(":method", "GET", ":scheme", "http", ":path", "/healthz", ":authority", "h",
+                 "content-type", "application/grpc"),
+         405},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct served served = {0};
+        struct raw_peer *peer = new_plain_peer(&served);
+        raw_request(peer, &(struct raw_script){.headers = rows[i].headers,
+                                               .body = HELLO,
+                                               .body_len = sizeof(HELLO)});
+        assert_int_equal(peer->seen.http_status, rows[i].status);
+        assert_int_equal(served.requests, 0);
+        if (rows[i].status == 200) {
+            assert_int_equal(peer->seen.data_len, 7);
+            assert_memory_equal(peer->seen.data, "serving", 7);
+            assert_string_equal(peer->seen.content_type, "text/plain");
+            assert_true(peer->seen.is_closed);
+            assert_int_equal(pl_session_queued_bytes(peer->session), 0);
+        }
+        raw_peer_free(peer);
+    }
+}
+
+static void test_k10_what_is_no_http1_gets_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_http1;
+    } rows[] = {
+        {"GET / HTTP/1.1\r\n\r\n", true},
+        {"OPTIONS * HTTP/1.1\r\n\r\n", true},
+        {"GET http://a/ HTTP/1.1\r\n\r\n", true},
+        {"GET ", true},
+        {"DELETE", true},
+        {"INVALID CONNECTION PREFACE\r\n\r\n", false},
+        {"SSH-2.0-x\r\n", false},
+        {"\x16\x03\x01", false},
+        {" / HTTP/1.1\r\n", false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct served served = {0};
+        struct raw_peer *peer = raw_peer_new(false, &SERVED, &served, NULL);
+        raw_feed(peer, rows[i].text, strlen(rows[i].text));
+        assert_true(peer->is_failed);
+        bool more = false;
+        pl_gather_clear(peer->gather);
+        assert_int_equal(pl_session_gather(peer->session, peer->gather, &more, NULL), PARLEY_OK);
+        bool is_answered = peer->gather->slice_count > 0 &&
+                           memcmp(peer->gather->slices[0].iov_base, "HTTP/1.1 400 ", 13) == 0;
+        assert_int_equal(is_answered, rows[i].is_http1);
+        raw_peer_free(peer);
+    }
+}
+
 static void test_request_one_byte_frames_cost_no_memory(void **state)
 {
     (void)state;
@@ -587,6 +687,9 @@ int main(void)
         cmocka_unit_test(test_s3_trailers_stay_below_what_clients_take),
         cmocka_unit_test(test_one_gather_holds_headers_data_and_trailers),
         cmocka_unit_test(test_k10_http1_gets_a_400),
+        cmocka_unit_test(test_headers_after_the_clients_end_are_its_error),
+        cmocka_unit_test(test_plain_path_answers_what_is_not_grpc),
+        cmocka_unit_test(test_k10_what_is_no_http1_gets_nothing),
         cmocka_unit_test(test_request_one_byte_frames_cost_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
