@@ -55,8 +55,10 @@ struct node *node_start(const struct node_options *options)
         die("a service cannot be registered");
     }
     must(loops_start(node->loops, &err), &err);
-    const struct grpc_server_options grpc = {
-        .address = options->address, .tls = tls, .limits = options->limits};
+    const struct grpc_server_options grpc = {.address = options->address,
+                                             .tls = tls,
+                                             .limits = options->limits,
+                                             .keeps_closed_streams = options->keeps_closed_streams};
     must(grpc_server_start(node->loops, node->server, &grpc, &node->grpc, &err), &err);
     pl_tls_unref(tls);
     return node;

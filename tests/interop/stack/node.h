@@ -14,6 +14,7 @@ struct node_options {
     const char *address;                     /* "127.0.0.1:0" */
     const struct pl_tls_server_options *tls; /* NULL: cleartext */
     struct pl_session_limits limits;
+    bool keeps_closed_streams;
     /* 0, or -1 as the generated ..._register */
     int (*register_services)(parley_server *server, void *context);
     void *context;

@@ -14,7 +14,8 @@ enum flag {
     OPTION_TLS,
     OPTION_CERT,
     OPTION_KEY,
-    OPTION_CLIENT_CA
+    OPTION_CLIENT_CA,
+    OPTION_KEEP
 };
 
 static const struct option OPTIONS[] = {
@@ -23,6 +24,7 @@ static const struct option OPTIONS[] = {
     {"tls_cert_file", required_argument, NULL, OPTION_CERT},
     {"tls_key_file", required_argument, NULL, OPTION_KEY},
     {"tls_client_ca_file", required_argument, NULL, OPTION_CLIENT_CA},
+    {"keep_closed_streams", no_argument, NULL, OPTION_KEEP},
     {NULL, 0, NULL, 0},
 };
 
@@ -31,6 +33,7 @@ int main(int argc, char **argv)
     char address[64];
     const char *port = "0";
     bool use_tls = false;
+    bool keeps_closed_streams = false;
     struct pl_tls_server_options tls = {.cert_file = NULL};
     for (;;) {
         int option = getopt_long(argc, argv, "", OPTIONS, NULL);
@@ -53,6 +56,9 @@ int main(int argc, char **argv)
         case OPTION_CLIENT_CA:
             tls.client_ca_file = optarg;
             break;
+        case OPTION_KEEP:
+            keeps_closed_streams = true;
+            break;
         default:
             return 2;
         }
@@ -61,6 +67,7 @@ int main(int argc, char **argv)
     const struct node_options options = {
         .address = address,
         .tls = use_tls ? &tls : NULL,
+        .keeps_closed_streams = keeps_closed_streams,
         .register_services = test_service_register,
     };
     struct node *node = node_start(&options);
