@@ -36,13 +36,13 @@ class Caller:
                              body=body, content_type=content_type),
             metadata=self.metadata, timeout=timeout, wait_for_ready=self.patient)
 
-    def subscribe(self, cursors=(), everything=False):
+    def subscribe(self, cursors=(), everything=False, timeout=None):
         """@param cursors  pairs of conversation id and the last seq seen"""
         return self.chat.Subscribe(
             chat.SubscribeRequest(
                 cursors=[chat.Cursor(conversation_id=i, after_seq=seq) for i, seq in cursors],
                 all_conversations=everything),
-            metadata=self.metadata, wait_for_ready=self.patient)
+            metadata=self.metadata, timeout=timeout, wait_for_ready=self.patient)
 
     def history(self, conversation_id, from_seq=0, backwards=False, limit=0, page_size=0,
                 timeout=20):
