@@ -2,25 +2,12 @@
 /* Random interleavings of commits, notices, losses, reads and slow clients, each from a seed that
  * is printed when it fails: every listener gets every event once and in order, and all of them in
  * the end. PARLEY_SEED replays one; PARLEY_SEEDS sets how many are tried. */
+#include "seeds.h"
 #include "support/check.h"
 #include "world.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #define LISTENERS 4
 #define STEPS     300
-
-static uint64_t random_state;
-static uint64_t running_seed; /* 0: none */
-
-static uint64_t roll(uint64_t bound)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state % bound;
-}
 
 struct play {
     struct world *world;
@@ -98,10 +85,9 @@ static void finish(struct play *play)
     }
 }
 
-static void run_seed(uint64_t seed)
+static void run_seed(void)
 {
     void *state = NULL;
-    random_state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     (void)world_setup(&state);
     struct play play = {.world = state};
     play.logs[0] = script_store_add_log(play.world->store, "a");
@@ -118,37 +104,16 @@ static void run_seed(uint64_t seed)
     (void)world_teardown(&state);
 }
 
-static uint64_t number_of(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
-}
-
 static void test_every_listener_gets_the_log_in_any_interleaving(void **state)
 {
     (void)state;
-    uint64_t only = number_of("PARLEY_SEED", 0);
-    uint64_t seeds = only != 0 ? only : number_of("PARLEY_SEEDS", 400);
-    for (uint64_t seed = only != 0 ? only : 1; seed <= seeds; seed++) {
-        running_seed = seed;
-        run_seed(seed);
-    }
-    running_seed = 0;
-}
-
-static int tell_seed(void **state)
-{
-    (void)state;
-    if (running_seed != 0) {
-        print_message("replay with PARLEY_SEED=%llu\n", (unsigned long long)running_seed);
-    }
-    return 0;
+    seeds_run(400, run_seed);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_every_listener_gets_the_log_in_any_interleaving, tell_seed),
+        cmocka_unit_test_teardown(test_every_listener_gets_the_log_in_any_interleaving, seeds_tell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real nats-server on a free loopback port, for tests in Python."""
+import os
+import signal
+import socket
+import subprocess
+
+from parleyd import wait_for
+
+
+class Nats:
+    """Started by start(); keeps its port over kill() and start()."""
+
+    def __init__(self, options=()):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"nats://127.0.0.1:{self.port}"
+        self.options = list(options)
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["/usr/sbin/nats-server", "-a", "127.0.0.1", "-p", str(self.port), *self.options],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self.accepts, "nats-server")
+        return self
+
+    def accepts(self):
+        if self.process.poll() is not None:
+            raise AssertionError("nats-server does not start")
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self):
+        """As a power cut: no goodbye."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def freeze(self):
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self):
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def stop(self):
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
