@@ -40,6 +40,8 @@ struct parley_server {
     size_t method_count;
     struct interceptor interceptors[CALL_INTERCEPTORS_MAX];
     size_t interceptor_count;
+    bool is_sealed;
+    struct host *host; /* of server/rpc, or NULL */
 };
 
 /* What the calls of one connection have together. */

@@ -41,6 +41,21 @@ enum parley_code server_add_interceptor(parley_server *server,
     return PARLEY_OK;
 }
 
+void server_seal(parley_server *server)
+{
+    server->is_sealed = true;
+}
+
+void server_set_host(parley_server *server, struct host *host)
+{
+    server->host = host;
+}
+
+struct host *server_host(const parley_server *server)
+{
+    return server->host;
+}
+
 size_t server_service_count(const parley_server *server)
 {
     return server->service_count;
@@ -137,7 +152,7 @@ static void unregister(parley_server *server, const parley_service *description,
 int parley_server_register(parley_server *server, const parley_service *description,
                            const parley_dispatch *dispatch, const void *handlers, void *service)
 {
-    if (is_name_taken(server, description->name) ||
+    if (server->is_sealed || is_name_taken(server, description->name) ||
         reserve(server, description->method_count) != 0) {
         return -1;
     }

@@ -124,6 +124,7 @@ enum parley_code grpc_server_start(struct loops *loops, parley_server *server,
     if (code != PARLEY_OK) {
         return code;
     }
+    server_seal(server);
     code = start_ports(made, err);
     if (code != PARLEY_OK) {
         grpc_server_stop(made);

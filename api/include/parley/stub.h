@@ -206,7 +206,7 @@ typedef struct parley_dispatch {
 
 /* Make a service answer. @param handlers, service  keeps both until the server is freed.
  * @param dispatch  one per method, in the order of service->methods; copied.
- * @return 0, or -1: the name is taken or no memory. @thread start */
+ * @return 0, or -1: the name is taken, the server listens already, or no memory. @thread start */
 PARLEY_API PARLEY_MUST_CHECK int parley_server_register(parley_server *server,
                                                         const parley_service *description,
                                                         const parley_dispatch *dispatch,
