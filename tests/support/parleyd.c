@@ -101,6 +101,34 @@ void parleyd_start(struct parleyd *server, const char *program, const char *cons
     free(data);
 }
 
+void parleyd_token(const struct parleyd *server, const char *program, const char *user, char *out,
+                   size_t size)
+{
+    char *data = tmp_dir_join(&server->dir, "data");
+    const char *const arguments[] = {program, "token", "--data", data, "--user", user, NULL};
+    int ends[2];
+    int status = 0;
+    size_t len = 0;
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)dup2(ends[1], STDOUT_FILENO);
+        run(program, arguments);
+    }
+    (void)close(ends[1]);
+    for (ssize_t got = 1; got > 0 && len + 1 < size; len += (size_t)got) {
+        got = read(ends[0], out + len, size - 1 - len);
+        assert_true(got >= 0);
+    }
+    (void)close(ends[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    out[len] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+    free(data);
+}
+
 long parleyd_rss_kib(const struct parleyd *server)
 {
     char path[64];

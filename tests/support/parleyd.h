@@ -8,6 +8,7 @@
 #include "support/tmp_dir.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #define PARLEYD_ARGUMENTS_MAX 32
@@ -22,6 +23,9 @@ struct parleyd {
 /* Start `program` and return when it serves.
  * @param arguments  more options of `parleyd serve`, ended by NULL; NULL: none */
 void parleyd_start(struct parleyd *server, const char *program, const char *const *arguments);
+/* A token for `user`, as `parleyd token` makes it. */
+void parleyd_token(const struct parleyd *server, const char *program, const char *user, char *out,
+                   size_t size);
 /* Memory in use, in KiB. */
 long parleyd_rss_kib(const struct parleyd *server);
 bool parleyd_is_alive(struct parleyd *server);

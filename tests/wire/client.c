@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,7 +181,7 @@ static nghttp2_session *new_session(struct client *client)
 
 /* ---- the socket ---- */
 
-int client_socket(const char *address)
+int client_socket_from(const char *address, unsigned host)
 {
     const char *colon = strrchr(address, ':');
     assert_non_null(colon);
@@ -189,10 +190,41 @@ int client_socket(const char *address)
                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int on = 1;
+    const struct sockaddr_in from = {.sin_family = AF_INET,
+                                     .sin_addr.s_addr = htonl(0x7f000000 + host)};
     assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&from, sizeof(from)), 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&name, sizeof(name)), 0);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     return fd;
+}
+
+int client_socket(const char *address)
+{
+    return client_socket_from(address, 1);
+}
+
+static ssize_t send_piece(struct client *client, const uint8_t *data, size_t len)
+{
+    if (client->ssl != NULL) {
+        int sent = SSL_write(client->ssl, data, (int)len);
+        errno = sent <= 0 ? EPIPE : errno;
+        return sent > 0 ? sent : -1;
+    }
+    return send(client->fd, data, len, MSG_NOSIGNAL);
+}
+
+/* @return 0: the end; -1 with EAGAIN: nothing now */
+static ssize_t receive_piece(struct client *client, uint8_t *data, size_t len)
+{
+    if (client->ssl == NULL) {
+        return recv(client->fd, data, len, MSG_DONTWAIT);
+    }
+    /* There is something: at worst the rest of a record is waited for. */
+    int got = SSL_read(client->ssl, data, (int)len);
+    bool is_later = got <= 0 && SSL_get_error(client->ssl, got) == SSL_ERROR_WANT_READ;
+    errno = is_later ? EAGAIN : ECONNRESET;
+    return got > 0 ? got : is_later ? -1 : 0;
 }
 
 /* A server that has closed is seen by the next read. */
@@ -200,7 +232,7 @@ static void send_all(struct client *client, const uint8_t *data, size_t len)
 {
     size_t piece = client->piece != 0 ? client->piece : len;
     while (len > 0) {
-        ssize_t sent = send(client->fd, data, piece < len ? piece : len, MSG_NOSIGNAL);
+        ssize_t sent = send_piece(client, data, piece < len ? piece : len);
         if (sent < 0) {
             assert_true(errno == EPIPE || errno == ECONNRESET);
             return;
@@ -213,7 +245,7 @@ static void send_all(struct client *client, const uint8_t *data, size_t len)
 static void receive_some(struct client *client)
 {
     uint8_t data[16384];
-    ssize_t got = recv(client->fd, data, sizeof(data), MSG_DONTWAIT);
+    ssize_t got = receive_piece(client, data, sizeof(data));
     if (got > 0) {
         /* Of the server's frames nghttp2 is the judge. */
         assert_int_equal(nghttp2_session_mem_recv(client->h2, data, (size_t)got), got);
@@ -230,7 +262,8 @@ void client_turn(struct client *client, int timeout_ms)
         send_all(client, data, (size_t)len);
     }
     struct pollfd fd = {.fd = client->fd, .events = POLLIN};
-    if (!client->is_connection_over && poll(&fd, 1, timeout_ms) > 0) {
+    bool has_input = client->ssl != NULL && SSL_pending(client->ssl) > 0;
+    if (!client->is_connection_over && (has_input || poll(&fd, 1, timeout_ms) > 0)) {
         receive_some(client);
     }
 }
@@ -261,8 +294,24 @@ void client_open(struct client *client, const char *address, const nghttp2_setti
     assert_int_equal(nghttp2_submit_settings(client->h2, NGHTTP2_FLAG_NONE, settings, count), 0);
 }
 
+void client_open_tls(struct client *client, const char *address)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    assert_non_null(context);
+    *client = (struct client){.fd = client_socket(address), .ssl = SSL_new(context)};
+    SSL_CTX_free(context);
+    assert_non_null(client->ssl);
+    SSL_clear_mode(client->ssl, SSL_MODE_AUTO_RETRY);
+    assert_int_equal(SSL_set_alpn_protos(client->ssl, (const uint8_t *)"\x02h2", 3), 0);
+    assert_int_equal(SSL_set_fd(client->ssl, client->fd), 1);
+    assert_int_equal(SSL_connect(client->ssl), 1);
+    client->h2 = new_session(client);
+    assert_int_equal(nghttp2_submit_settings(client->h2, NGHTTP2_FLAG_NONE, NULL, 0), 0);
+}
+
 void client_close(struct client *client)
 {
+    SSL_free(client->ssl);
     nghttp2_session_del(client->h2);
     (void)close(client->fd);
 }

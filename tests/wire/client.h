@@ -42,7 +42,8 @@ struct client_request {
 
 struct client {
     int fd;
-    size_t piece; /* bytes to a write; 0: all */
+    struct ssl_st *ssl; /* NULL: cleartext */
+    size_t piece;       /* bytes to a write; 0: all */
     nghttp2_session *h2;
     struct client_request request;
     size_t body_at;
@@ -55,10 +56,14 @@ struct client {
 
 /* Connect to "127.0.0.1:PORT". Returns the socket. */
 int client_socket(const char *address);
+/* From one of this machine's addresses, 127.0.0.`host`. */
+int client_socket_from(const char *address, unsigned host);
 
 /* @param settings  sent first; NULL with count 0: the defaults */
 void client_open(struct client *client, const char *address, const nghttp2_settings_entry *settings,
                  size_t count);
+/* Over TLS, whatever the certificate. */
+void client_open_tls(struct client *client, const char *address);
 void client_close(struct client *client);
 /* Send a request; the answer is in client->answer as it comes. */
 void client_start(struct client *client, const struct client_request *request);
