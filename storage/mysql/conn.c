@@ -155,7 +155,7 @@ static void set_options(MYSQL *mysql, const struct store_mysql_options *options)
 static enum mdb_result set_session(struct mdb_conn *conn, const struct store_mysql_options *options,
                                    struct pl_error *err)
 {
-    struct mdb_sql sql = {NULL};
+    struct mdb_sql sql = {.data = NULL};
     mdb_sql_format(&sql, "ii",
                    "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit=1,"
                    " wait_timeout=?, innodb_lock_wait_timeout=?;"
@@ -367,7 +367,7 @@ enum mdb_result mdb_conn_run(struct mdb_conn *conn, const struct mdb_sql *sql, s
 
 enum mdb_result mdb_conn_exec(struct mdb_conn *conn, const char *text, struct pl_error *err)
 {
-    struct mdb_sql sql = {NULL};
+    struct mdb_sql sql = {.data = NULL};
     mdb_sql_add(&sql, text);
     enum mdb_result result = mdb_conn_run(conn, &sql, err);
     mdb_sql_deinit(&sql);

@@ -39,12 +39,12 @@ static inline struct mdb_place *mdb_place_of_lane(struct mysql_engine *engine, u
 
 int64_t mdb_deadline(const struct mysql_engine *engine);
 
-enum parley_code mdb_open_writer(struct shard_engine *engine, unsigned lane,
+enum parley_code mdb_open_writer(struct shard_engine *base, unsigned lane,
                                  struct shard_writer **writer, struct pl_error *err);
 void mdb_write_batch(struct shard_writer *writer, struct shard_batch *batch);
 void mdb_close_writer(struct shard_writer *writer);
 
-enum parley_code mdb_open_reader(struct shard_engine *engine, unsigned lane,
+enum parley_code mdb_open_reader(struct shard_engine *base, unsigned lane,
                                  struct shard_reader **reader, struct pl_error *err);
 void mdb_read(struct shard_reader *reader, struct store_request *request);
 void mdb_close_reader(struct shard_reader *reader);

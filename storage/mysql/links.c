@@ -191,8 +191,8 @@ static size_t read_foreign(struct shard_writer *writer, struct mdb_sql *copies,
 
 void mdb_links_claim(struct shard_writer *writer, const struct mdb_head *head)
 {
-    struct mdb_sql copies = {NULL};
-    struct mdb_sql removal = {NULL};
+    struct mdb_sql copies = {.data = NULL};
+    struct mdb_sql removal = {.data = NULL};
     struct mdb_sql *sql = mdb_writer_sql(writer);
     mdb_sql_format(sql, "i",
                    "SELECT owner, id, conversation, conversation_id, user, is_member, version"

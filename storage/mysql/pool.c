@@ -153,7 +153,7 @@ static void kill_queries(struct mdb_pool *pool, const uint64_t *ids, size_t coun
     if (mdb_conn_open(&pool->options.login, &conn, &error) != PARLEY_OK) {
         return; /* who cannot be reached is not told; what a dead server did is over */
     }
-    struct mdb_sql sql = {NULL};
+    struct mdb_sql sql = {.data = NULL};
     for (size_t i = 0; i < count; i++) {
         mdb_sql_reset(&sql);
         mdb_sql_format(&sql, "i", "KILL ?", (int64_t)ids[i]);

@@ -43,7 +43,7 @@ static enum parley_code run(struct mdb_conn *conn, struct mdb_sql *sql, struct p
 static enum parley_code query_i64(struct mdb_conn *conn, const char *text, int64_t fallback,
                                   int64_t *out, struct pl_error *err)
 {
-    struct mdb_sql sql = {NULL};
+    struct mdb_sql sql = {.data = NULL};
     *out = fallback;
     mdb_sql_add(&sql, text);
     mdb_conn_start(conn, &sql);
@@ -73,7 +73,7 @@ static enum parley_code list_applied(void *context, struct shard_applied *out, s
                                      size_t *count, struct pl_error *err)
 {
     struct mdb_conn *conn = ((struct target *)context)->conn;
-    struct mdb_sql sql = {NULL};
+    struct mdb_sql sql = {.data = NULL};
     bool has = false;
     *count = 0;
     enum parley_code code = has_table(conn, "schema_migration", &has, err);
@@ -103,7 +103,7 @@ static enum parley_code run_statements(struct mdb_conn *conn, const char *text,
     enum parley_code code = PARLEY_OK;
     for (const char *end = strstr(text, ";\n"); end != NULL && code == PARLEY_OK;
          end = strstr(text, ";\n")) {
-        struct mdb_sql sql = {NULL};
+        struct mdb_sql sql = {.data = NULL};
         mdb_sql_raw(&sql, text, (size_t)(end - text));
         code = run(conn, &sql, err);
         text = end + 2;
@@ -115,7 +115,7 @@ static enum parley_code apply(void *context, const struct shard_migration *migra
                               struct pl_error *err)
 {
     struct mdb_conn *conn = ((struct target *)context)->conn;
-    struct mdb_sql sql = {NULL};
+    struct mdb_sql sql = {.data = NULL};
     enum parley_code code = exec(conn, make_records, err);
     if (code == PARLEY_OK) {
         code = run_statements(conn, migration->sql, err);
@@ -180,7 +180,7 @@ static enum parley_code prepare_locked(struct target *target, struct pl_error *e
         return code;
     }
     if (options->may_apply) {
-        struct mdb_sql sql = {NULL};
+        struct mdb_sql sql = {.data = NULL};
         mdb_sql_format(&sql, "ii",
                        "INSERT IGNORE INTO shard_place (one, shard, shards, epoch)"
                        " VALUES (1, ?, ?, 1)",

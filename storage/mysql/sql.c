@@ -14,7 +14,7 @@
 void mdb_sql_deinit(struct mdb_sql *sql)
 {
     pl_free(sql->data);
-    *sql = (struct mdb_sql){NULL};
+    *sql = (struct mdb_sql){.data = NULL};
 }
 
 void mdb_sql_reset(struct mdb_sql *sql)

@@ -94,7 +94,9 @@ static void begin(struct shard_writer *writer)
                    writer->now_ms);
     mdb_heads_add_lock(writer, sql);
     mdb_conn_start(writer->conn, sql);
-    if (mdb_conn_next(writer->conn) && mdb_conn_next(writer->conn)) {
+    bool has_begun = mdb_conn_next(writer->conn);
+    bool is_marked = has_begun && mdb_conn_next(writer->conn);
+    if (is_marked) {
         check_epoch(writer);
     }
     if (mdb_conn_next(writer->conn)) {

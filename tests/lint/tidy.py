@@ -11,16 +11,16 @@ import re
 import subprocess
 import sys
 
-ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+import compiled
+
+ROOT = compiled.ROOT
 FOLDERS = ("api", "client-sdk", "server", "storage")
 FINDING = re.compile(r"^(/[^:]+):(\d+):\d+: (?:warning|error): (.*)$")
 
 
 def sources(build):
     """What the build compiles, since only that can be parsed."""
-    import json
-    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
-        files = {os.path.realpath(entry["file"]) for entry in json.load(file)}
+    files = {os.path.realpath(entry["file"]) for entry in compiled.by_hand(build)}
     return sorted(f for f in files if f.startswith(tuple(os.path.join(ROOT, d) + "/" for d in FOLDERS)))
 
 

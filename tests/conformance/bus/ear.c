@@ -42,7 +42,9 @@ static void on_message(void *context, const void *data, size_t len)
     if (topic == NULL) {
         ear->others++;
     } else {
-        long number = strtol(blank, NULL, 10);
+        char digits[24] = ""; /* what comes is not terminated */
+        (void)snprintf(digits, sizeof(digits), "%.*s", (int)(text + len - blank), blank);
+        long number = strtol(digits, NULL, 10);
         topic->is_ordered = topic->is_ordered && number > topic->last;
         topic->last = number;
         topic->bytes = len;

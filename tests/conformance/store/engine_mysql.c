@@ -48,13 +48,13 @@ static int for_each_database(const struct place *place, const char *what)
 
 static void *make_place(const struct engine *engine)
 {
-    static unsigned number;
+    static unsigned places;
     struct place *place = calloc(1, sizeof(*place));
     if (place == NULL || start_server() != 0) {
         free(place);
         return NULL;
     }
-    *place = (struct place){.number = number++, .shards = engine->shards};
+    *place = (struct place){.number = places++, .shards = engine->shards};
     size_t used = 0;
     for (unsigned i = 0; i < place->shards; i++) {
         used += (size_t)snprintf(place->addresses + used, sizeof(place->addresses) - used,

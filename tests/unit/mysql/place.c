@@ -38,8 +38,8 @@ void place_address(const struct place *place, unsigned shard, unsigned port, cha
 
 void place_init(struct place *place, unsigned shards)
 {
-    static unsigned number;
-    *place = (struct place){.server = &place_server, .shards = shards, .number = number++};
+    static unsigned places;
+    *place = (struct place){.server = &place_server, .shards = shards, .number = places++};
     for (unsigned i = 0; i < shards; i++) {
         char one[128];
         size_t used = strlen(place->addresses);
