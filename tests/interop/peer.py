@@ -12,8 +12,8 @@ import tempfile
 import threading
 import time
 
-TESTS = os.environ.get("PARLEY_INTEROP_BIN", "")
-BUILD = os.environ.get("PARLEY_INTEROP_BUILD", "")
+TESTS = os.environ["PARLEY_INTEROP_BIN"]
+BUILD = os.environ["PARLEY_INTEROP_BUILD"]
 
 
 def need(tool, why):

@@ -199,7 +199,10 @@ static void check_echo(struct probe *probe)
         parley_metadata_find(probe_headers(probe), "x-grpc-test-echo-initial", NULL);
     const void *trailing =
         parley_metadata_find(probe_trailers(probe), "x-grpc-test-echo-trailing-bin", &len);
-    CHECK(probe_code(probe) == PARLEY_OK);
+    if (probe_code(probe) != PARLEY_OK) {
+        die("the call failed: %s: %s", parley_error_code_name(probe_code(probe)),
+            probe_message(probe));
+    }
     CHECK(initial != NULL && strcmp(initial, "test_initial_metadata_value") == 0);
     CHECK(trailing != NULL && len == 3 && memcmp(trailing, "\xab\xab\xab", 3) == 0);
 }
