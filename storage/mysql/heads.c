@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The conversations of a batch. All of them are locked by one statement, in the order of the key
- * (bucket, id), which is the same for every node: two batches never wait for each other in a ring.
+/* The conversations of a batch. They are locked in the order of the key (bucket, id), which is the
+ * same for every node: two batches never wait for each other in a ring.
  * The lock is what makes seq gapless: whoever holds it alone gives out the next number. */
 #include "mysql/writer_impl.h"
 
@@ -8,6 +8,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+/* In one statement: with more ranges than fit their memory, optimizers begin to read whole tables.
+ */
+#define LOCKS_MAX 1000
+#define ORDERED   " ORDER BY bucket, id FOR UPDATE"
 
 static bool needs_head(const struct store_request *request, struct store_bytes *id)
 {
@@ -76,17 +81,32 @@ void mdb_heads_gather(struct shard_writer *writer)
 
 void mdb_heads_add_lock(const struct shard_writer *writer, struct mdb_sql *sql)
 {
-    if (writer->head_count == 0) {
-        return;
-    }
-    mdb_sql_add(sql, ";SELECT bucket, id, serial, head_seq, ordinal, last_at_ms, member_count,"
-                     " members_seq FROM conversation FORCE INDEX (PRIMARY) WHERE ");
     for (size_t i = 0; i < writer->head_count; i++) {
         const struct mdb_head *head = &writer->heads[i];
-        mdb_sql_format(sql, "is", i == 0 ? "(bucket=? AND id=?)" : " OR (bucket=? AND id=?)",
+        if (i % LOCKS_MAX == 0) {
+            mdb_sql_add(sql, i == 0 ? "" : ORDERED);
+            mdb_sql_add(sql,
+                        ";SELECT bucket, id, serial, head_seq, ordinal, last_at_ms, member_count,"
+                        " members_seq FROM conversation FORCE INDEX (PRIMARY) WHERE ");
+        }
+        mdb_sql_format(sql, "is",
+                       i % LOCKS_MAX == 0 ? "(bucket=? AND id=?)" : " OR (bucket=? AND id=?)",
                        head->bucket, head->id);
     }
-    mdb_sql_add(sql, " ORDER BY bucket, id FOR UPDATE");
+    if (writer->head_count > 0) {
+        mdb_sql_add(sql, ORDERED);
+    }
+}
+
+static void take_row(const struct mdb_conn *conn, struct mdb_head *head)
+{
+    head->serial = mdb_conn_i64(conn, 2);
+    head->number = mdb_number(head->bucket, head->serial);
+    head->head_seq = mdb_conn_i64(conn, 3);
+    head->ordinal = mdb_conn_i64(conn, 4);
+    head->last_at_ms = mdb_conn_i64(conn, 5);
+    head->member_count = mdb_conn_i64(conn, 6);
+    head->members_seq = mdb_conn_i64(conn, 7);
 }
 
 void mdb_heads_take(struct shard_writer *writer)
@@ -96,20 +116,15 @@ void mdb_heads_take(struct shard_writer *writer)
         struct mdb_head *head = &writer->heads[i];
         *head = (struct mdb_head){.id = head->id, .bucket = head->bucket};
     }
-    while (mdb_conn_row(conn)) {
-        struct mdb_head key = {.bucket = mdb_conn_i64(conn, 0), .id = mdb_conn_bytes(conn, 1)};
-        struct mdb_head *head = bsearch(&key, writer->heads, writer->head_count,
-                                        sizeof(struct mdb_head), compare_heads);
-        if (head == NULL) {
-            continue;
+    while (mdb_conn_next(conn)) {
+        while (mdb_conn_row(conn)) {
+            struct mdb_head key = {.bucket = mdb_conn_i64(conn, 0), .id = mdb_conn_bytes(conn, 1)};
+            struct mdb_head *head = bsearch(&key, writer->heads, writer->head_count,
+                                            sizeof(struct mdb_head), compare_heads);
+            if (head != NULL) {
+                take_row(conn, head);
+            }
         }
-        head->serial = mdb_conn_i64(conn, 2);
-        head->number = mdb_number(head->bucket, head->serial);
-        head->head_seq = mdb_conn_i64(conn, 3);
-        head->ordinal = mdb_conn_i64(conn, 4);
-        head->last_at_ms = mdb_conn_i64(conn, 5);
-        head->member_count = mdb_conn_i64(conn, 6);
-        head->members_seq = mdb_conn_i64(conn, 7);
     }
 }
 

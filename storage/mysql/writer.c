@@ -28,6 +28,7 @@
 #define PAUSE_MAX_MS 10 /* times the number of tries */
 #define WRITER_MS    (INT64_C(30) * 24 * 3600 * 1000)
 #define NS_PER_MS    INT64_C(1000000)
+#define LOG_PAUSE_NS INT64_C(1000000000)
 #define ID_MAX       (UINT64_C(1) << 62)
 
 /* ---- statements ---- */
@@ -99,9 +100,7 @@ static void begin(struct shard_writer *writer)
     if (is_marked) {
         check_epoch(writer);
     }
-    if (mdb_conn_next(writer->conn)) {
-        mdb_heads_take(writer);
-    }
+    mdb_heads_take(writer);
     (void)mdb_writer_finish(writer);
 }
 
@@ -285,6 +284,19 @@ static bool may_try_again(struct shard_writer *writer, unsigned tries)
     return tries < TRIES_MAX && pl_clock_monotonic_ns() < writer->deadline_ns;
 }
 
+/* A shard that is down fails batch after batch: once a second says enough. */
+static void log_failure(struct shard_writer *writer)
+{
+    int64_t now_ns = pl_clock_monotonic_ns();
+    writer->failed_requests += writer->request_count;
+    if (now_ns >= writer->next_log_ns) {
+        pl_log_error("STORE_COMMIT_FAILED", NULL, "shard=%u requests=%zu error=%s",
+                     writer->place->index, writer->failed_requests, writer->failure.text);
+        writer->failed_requests = 0;
+        writer->next_log_ns = now_ns + LOG_PAUSE_NS;
+    }
+}
+
 static void fail_requests(struct shard_writer *writer)
 {
     struct pl_error *failure = &writer->failure;
@@ -296,8 +308,7 @@ static void fail_requests(struct shard_writer *writer)
     if (failure->code == PARLEY_UNAVAILABLE && failure->retry_after_ms == 0) {
         mdb_pool_hint(writer->place->pool, failure);
     }
-    pl_log_error("STORE_COMMIT_FAILED", NULL, "shard=%u requests=%zu error=%s",
-                 writer->place->index, writer->request_count, failure->text);
+    log_failure(writer);
     for (size_t i = 0; i < writer->request_count; i++) {
         writer->requests[i]->error = *failure;
     }

@@ -89,6 +89,8 @@ struct shard_writer {
     size_t doubt_count;
     size_t doubt_events; /* in all of them */
     int64_t doubt_transaction;
+    size_t failed_requests; /* since the last log record of failures */
+    int64_t next_log_ns;
     bool has_claimed; /* what other writers left in the outbox when they died */
 };
 
@@ -127,10 +129,9 @@ void mdb_doubts_forget(struct shard_writer *writer);
 
 /* Find the conversations of the requests; no database. */
 void mdb_heads_gather(struct shard_writer *writer);
-/* Add to `sql`: SELECT ... FOR UPDATE of all of them, in the order of their ids. Nothing, if there
- * are none. */
+/* Add to `sql`: SELECT ... FOR UPDATE of all of them, in the order of their ids. */
 void mdb_heads_add_lock(const struct shard_writer *writer, struct mdb_sql *sql);
-/* Take its rows. */
+/* Take the rows; these are the next results, and the last. */
 void mdb_heads_take(struct shard_writer *writer);
 /* Add to `sql`: the update of all that changed. @return false: none did */
 bool mdb_heads_add_update(const struct shard_writer *writer, struct mdb_sql *sql);

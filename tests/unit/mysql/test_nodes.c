@@ -234,6 +234,56 @@ static void test_the_latest_change_of_a_list_wins_whatever_comes_last(void **sta
     store_close(late);
 }
 
+static int64_t count_statements(void)
+{
+    return mariadb_sum(&place_server, 0,
+                       "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_begin', 'Com_select',"
+                       " 'Com_insert', 'Com_update', 'Com_delete', 'Com_commit', 'Com_rollback')");
+}
+
+/* begin; the writer's row, the shard map, the conversations; the messages, the conversations;
+ * commit: for one message or a hundred, and however many members there are. */
+static void test_a_warm_batch_is_seven_statements(void **state)
+{
+    enum {
+        COUNT = 100
+    };
+    struct world *world = *state;
+    static struct ask asks[COUNT];
+    static char ids[COUNT][8];
+    static char names[STORE_MEMBERS_MAX][8];
+    static struct store_bytes users[STORE_MEMBERS_MAX];
+    struct ask ask;
+    assert_int_equal(place_create(world->nodes[0], "c1", "alice", "bob"), PARLEY_OK);
+    for (size_t i = 0; i < STORE_MEMBERS_MAX; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "u%zu", i);
+        users[i] = bytes_of(names[i]);
+    }
+    ask_change(&ask, world->nodes[0], STORE_MEMBERS_ADDED, "c1", "alice", users, STORE_MEMBERS_MAX);
+    assert_int_equal(ask_code(&ask), PARLEY_OK);
+    ask_release(&ask);
+    WAIT_FOR(count_outbox(&world->place) == 0);
+    assert_true(place_send(world->nodes[0], "c1", "alice", "warm") > 0);
+    int64_t before = count_statements();
+    assert_true(place_send(world->nodes[0], "c1", "alice", "one") > 0);
+    assert_int_equal(count_statements() - before, 7);
+    before = count_statements();
+    for (size_t i = 0; i < COUNT; i++) {
+        (void)snprintf(ids[i], sizeof(ids[i]), "m%zu", i);
+        ask_append(&asks[i], world->nodes[0], "c1", "alice", ids[i], bytes_of("x"));
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(ask_code(&asks[i]), PARLEY_OK);
+        ask_release(&asks[i]);
+    }
+    int64_t statements = count_statements() - before;
+    assert_int_equal(statements % 7, 0); /* so many batches */
+    assert_true(statements < 7 * COUNT / 2);
+    before = count_statements();
+    assert_int_equal(place_check_log(world->nodes[1], "c1"), 4 + COUNT);
+    assert_int_equal(count_statements() - before, 2); /* the conversation, and a page */
+}
+
 static void test_a_node_with_an_old_shard_map_writes_nothing(void **state)
 {
     struct world *world = *state;
@@ -256,6 +306,7 @@ int main(void)
         NODE_TEST(test_a_repeat_finishes_what_a_dead_node_began),
         NODE_TEST(test_a_node_that_starts_finishes_what_a_dead_node_began),
         NODE_TEST(test_the_latest_change_of_a_list_wins_whatever_comes_last),
+        NODE_TEST(test_a_warm_batch_is_seven_statements),
         NODE_TEST(test_a_node_with_an_old_shard_map_writes_nothing),
     };
     return cmocka_run_group_tests(tests, place_start_server, place_stop_server);
