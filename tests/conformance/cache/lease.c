@@ -200,6 +200,8 @@ static void read_at_once(void *context, const struct store_commit *commits, size
     if (listening->is_armed) {
         listening->is_armed = false;
         town_start_read(&listening->ask, listening->node, "c1", "", 202, 10);
+        /* Until it is answered the write is not, and nothing is deleted. */
+        (void)ask_wait(&listening->ask);
     }
 }
 
