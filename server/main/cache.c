@@ -2,6 +2,7 @@
 /* The cache that the settings ask for; see cache.h. */
 #include "main/cache.h"
 
+#include "base/log.h"
 #include "store/cache.h"
 
 /* The choices of cache.kind, in their order in the table. */
@@ -15,6 +16,10 @@ enum parley_code cache_add(const struct config *config, struct store **store, st
 {
     if (config->cache_kind == KIND_NONE) {
         return PARLEY_OK;
+    }
+    if (config->cache_kind == KIND_MEMORY && config->mysql_shards[0] != '\0') {
+        pl_log_warn("CACHE_ALONE", NULL,
+                    "cache.kind memory: another node on these databases would read old state");
     }
     const struct store_cache_options options = {
         .kind = config->cache_kind == KIND_MEMCACHED ? STORE_CACHE_MEMCACHED : STORE_CACHE_MEMORY,

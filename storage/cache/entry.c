@@ -177,7 +177,7 @@ struct input {
 
 static const uint8_t *take(struct input *input, size_t len)
 {
-    static const uint8_t nothing[8];
+    static const uint8_t nothing[8] = {0};
     if (len > input->left) {
         input->is_short = true;
         input->left = 0;

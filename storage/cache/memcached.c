@@ -311,13 +311,13 @@ static time_t seconds_left(const struct pl_buf *value)
 
 static memcached_return_t put_once(memcached_st *connection, void *context)
 {
-    const struct put *put = context;
-    const char *key = put->key->text;
-    size_t key_len = put->key->len;
-    const char *data = (const char *)put->value->data;
-    size_t len = put->value->len;
-    time_t seconds = seconds_left(put->value);
-    switch (put->verb) {
+    const struct put *what = context;
+    const char *key = what->key->text;
+    size_t key_len = what->key->len;
+    const char *data = (const char *)what->value->data;
+    size_t len = what->value->len;
+    time_t seconds = seconds_left(what->value);
+    switch (what->verb) {
     case ADD:
         return memcached_add(connection, key, key_len, data, len, seconds, 0);
     case SET:
@@ -325,7 +325,7 @@ static memcached_return_t put_once(memcached_st *connection, void *context)
     case REPLACE:
         break;
     }
-    return memcached_cas(connection, key, key_len, data, len, seconds, 0, put->version);
+    return memcached_cas(connection, key, key_len, data, len, seconds, 0, what->version);
 }
 
 static enum cache_outcome put(struct cache_backend *backend, unsigned lane,
