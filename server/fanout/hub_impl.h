@@ -125,12 +125,14 @@ struct hub_stream {
     struct pl_list lane_node; /* lane->delayed */
     struct pl_list user_node; /* user_topic->streams */
     struct listing *listing;  /* on its way */
+    struct pl_list joinings;  /* conversations whose log is searched for the user's coming in */
     unsigned reads;           /* pages in flight */
     unsigned reads_max;
     bool is_full;   /* send nothing until writable */
     bool is_broken; /* the client is gone, or the store failed for good */
     bool follows_all;
-    bool wants_listing;             /* the store failed; list again */
+    bool wants_listing; /* the store failed, or something was lost; list again */
+    bool was_listed;    /* what a list shows now and was not followed was joined since */
     char list_after[PL_ID_MAX + 1]; /* the last conversation listed */
     char user[PL_ID_MAX + 1];
 };
@@ -209,6 +211,8 @@ void page_abandon(struct page *page); /* its follow goes; NULL is fine */
 /* Follow the user's conversations, from where the last listing ended. 0, or -1: no memory. */
 PL_MUST_CHECK int listing_start(struct hub_stream *stream);
 void listing_abandon(struct listing *listing); /* NULL is fine */
+/* Follow; without memory the stream fails. */
+void listing_follow(struct hub_stream *stream, const char *id, int64_t after_seq);
 /* Whether the user was there already or the topic could be made: 0, or -1: no memory. */
 PL_MUST_CHECK int user_topic_enter(struct hub_stream *stream);
 void user_topic_leave(struct hub_stream *stream);
@@ -216,6 +220,11 @@ void user_topic_leave(struct hub_stream *stream);
 void user_topic_list(struct user_topic *topic);
 /* Users whom a batch brings in follow from its last event on. */
 void user_topics_deliver(struct lane *lane, const struct batch *batch);
+
+/* joining.c */
+/* Follow from where the user was brought in, unless it is followed. 0, or -1: no memory. */
+PL_MUST_CHECK int joining_start(struct hub_stream *stream, const char *id);
+void joining_abandon_all(struct hub_stream *stream);
 
 /* stream.c */
 /* Take in what a function of the owner answered. Returns true: it may be sent more. */

@@ -63,7 +63,7 @@ void user_topic_list(struct user_topic *topic)
     }
 }
 
-static void follow_or_fail(struct hub_stream *stream, const char *id, int64_t after_seq)
+void listing_follow(struct hub_stream *stream, const char *id, int64_t after_seq)
 {
     if (follow_new(stream, id, after_seq) != 0) {
         struct pl_error err = PL_ERROR_INIT;
@@ -83,7 +83,7 @@ void user_topics_deliver(struct lane *lane, const struct batch *batch)
         }
         PL_LIST_FOREACH (node, &topic->streams) {
             struct hub_stream *stream = PL_LIST_ENTRY(node, struct hub_stream, user_node);
-            follow_or_fail(stream, batch->id, batch_last_seq(batch) - 1);
+            listing_follow(stream, batch->id, batch_last_seq(batch) - 1);
         }
     }
 }
@@ -100,14 +100,25 @@ struct listing {
     char after[PL_ID_MAX + 1];
 };
 
+/* The first list is what there is "now"; what a later one adds was joined since. */
+static void take_one(struct hub_stream *stream, const struct store_conversation *conversation)
+{
+    if (!pl_text_format(stream->list_after, sizeof(stream->list_after), "%.*s",
+                        (int)conversation->id.len, conversation->id.data)) {
+        return;
+    }
+    if (!stream->was_listed) {
+        listing_follow(stream, stream->list_after, conversation->head_seq);
+    } else if (joining_start(stream, stream->list_after) != 0) {
+        stream->wants_listing = true;
+        lane_delay(stream->lane, stream);
+    }
+}
+
 static void take_list(struct hub_stream *stream, const struct listing *listing)
 {
     for (size_t i = 0; i < listing->list.count; i++) {
-        const struct store_conversation *conversation = &listing->list.conversations[i];
-        if (pl_text_format(stream->list_after, sizeof(stream->list_after), "%.*s",
-                           (int)conversation->id.len, conversation->id.data)) {
-            follow_or_fail(stream, stream->list_after, conversation->head_seq);
-        }
+        take_one(stream, &listing->list.conversations[i]);
     }
     if (listing->list.has_more && listing->list.count > 0) {
         if (listing_start(stream) != 0) {
@@ -116,6 +127,7 @@ static void take_list(struct hub_stream *stream, const struct listing *listing)
         }
     } else {
         stream->list_after[0] = '\0';
+        stream->was_listed = true;
     }
 }
 

@@ -77,6 +77,7 @@ struct hub_stream *hub_stream_open(struct hub *hub, unsigned loop_index, const c
     stream->reads_max = HUB_STREAM_READS_MAX;
     pl_list_init(&stream->waiting);
     pl_list_init(&stream->delayed);
+    pl_list_init(&stream->joinings);
     pl_metric_add(&hub_metric_streams, 1);
     return stream;
 }
@@ -127,6 +128,7 @@ void hub_stream_close(struct hub_stream *stream)
     }
     pl_map_free(stream->follows, NULL);
     listing_abandon(stream->listing);
+    joining_abandon_all(stream);
     user_topic_leave(stream);
     pl_list_remove(&stream->lane_node);
     pl_free(stream);

@@ -126,15 +126,18 @@ static void read_log(struct script_store *store, struct store_read *read)
         pl_fail(&read->request.error, PARLEY_NOT_FOUND, "no such conversation");
         return;
     }
+    bool is_back = read->backwards;
+    int64_t step = is_back ? -1 : 1;
     int64_t from = read->from_seq > log->first_seq ? read->from_seq : log->first_seq;
-    int64_t left = log->head_seq - from + 1;
+    from = is_back && (read->from_seq == 0 || from > log->head_seq) ? log->head_seq : from;
+    int64_t left = is_back ? from - log->first_seq + 1 : log->head_seq - from + 1;
     size_t count = left <= 0 ? 0 : (size_t)left;
     count = count < read->limit ? count : read->limit;
     struct store_event *events =
         pl_arena_alloc(&read->request.arena, (count + 1) * sizeof(*events));
     assert_non_null(events);
     for (size_t i = 0; i < count; i++) {
-        fill(log, from + (int64_t)i, &events[i]);
+        fill(log, from + step * (int64_t)i, &events[i]);
     }
     read->events = events;
     read->event_count = count;

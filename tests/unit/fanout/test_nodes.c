@@ -204,6 +204,30 @@ static void test_a_user_hears_of_what_is_joined_on_another_node(void **state)
     listener_close(&listener);
 }
 
+/* The message that says so is lost, and more is sent before the list shows the conversation. */
+static void test_a_lost_joining_is_followed_from_the_joining_on(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = cluster_add_log(cluster, "a", "owner");
+    listener_open(&cluster->nodes[1], &listener, 1, "reader");
+    assert_int_equal(hub_stream_follow_all(listener.stream), 0);
+    cluster_settle(cluster);
+    commit(cluster, 0, log, 40);
+    script_log_change(log, STORE_MEMBERS_ADDED, "reader");
+    script_store_tell(cluster->nodes[0].store, log);
+    script_wire_lose(&cluster->wire, 0);
+    commit(cluster, 0, log, 25); /* pages of ten */
+    cluster->ends[1]->events->on_gap(cluster->ends[1]->context, NULL);
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    while (listener_find(&listener, "a") == NULL || listener_find(&listener, "a")->seq < 66) {
+        wait_or_fail(deadline_ms, "the list shows it", __FILE__, __LINE__);
+        cluster_settle(cluster);
+    }
+    assert_int_equal(listener.first_seq, 41);
+    listener_close(&listener);
+}
+
 static void test_a_removal_on_another_node_is_told(void **state)
 {
     struct cluster *cluster = *state;
@@ -287,6 +311,7 @@ int main(void)
         NODES_TEST(test_a_sender_tells_that_it_lost_something),
         NODES_TEST(test_looks_at_heads_are_batched),
         NODES_TEST(test_a_user_hears_of_what_is_joined_on_another_node),
+        NODES_TEST(test_a_lost_joining_is_followed_from_the_joining_on),
         NODES_TEST(test_a_removal_on_another_node_is_told),
         NODES_TEST(test_a_late_removal_removes_nobody),
         NODES_TEST(test_own_messages_that_come_back_are_dropped),

@@ -133,6 +133,7 @@ static int on_send(void *owner, struct pl_buf *frames, size_t offset)
         assert_false(heard->is_removed);
         assert_int_equal(frame.seq, heard->seq + 1);
         heard->seq = frame.seq;
+        listener->first_seq = listener->first_seq == 0 ? frame.seq : listener->first_seq;
     }
     return answer(listener);
 }

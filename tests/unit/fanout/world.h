@@ -36,6 +36,7 @@ struct listener {
     size_t heard_count;
     size_t room; /* sends before it is full */
     size_t sends;
+    int64_t first_seq; /* of the first event; 0: none came */
     bool is_full;
     bool is_gone;
     enum parley_code failed;
