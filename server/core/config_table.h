@@ -68,6 +68,9 @@ X(connection_keepalive_timeout_ms, DURATION, "connection.keepalive_timeout_ms", 
 X(connection_ping_min_ms, DURATION, "connection.ping_min_ms", "10s", 1, CONFIG_HOUR, "", 0,         \
   "A client that pings more often than this, while nothing is sent to it, is closed with "         \
   "too_many_pings.")                                                                               \
+X(connection_compress, BOOL, "connection.compress", "false", 0, 0, "", 0,                           \
+  "Answers of half a KiB and more are gzipped for clients that take them so: less network, more "  \
+  "processor.")                                                                                    \
 X(connection_idle_ms, DURATION, "connection.idle_ms", "15m", CONFIG_SECOND, 720 * CONFIG_HOUR,     \
   "", 0, "A connection without calls is closed politely after so long.")                           \
 X(connection_age_ms, DURATION, "connection.age_ms", "0", 0, 720 * CONFIG_HOUR, "", 0,              \

@@ -125,6 +125,7 @@ static enum parley_code listen_grpc(struct node *node, struct pl_error *err)
                    .ping_min_ms = (uint32_t)config->connection_ping_min_ms,
                    .message_bytes_max = (uint32_t)config->limits_message_bytes,
                    .write_high_water = (uint32_t)config->limits_stream_queue_bytes},
+        .compress = config->connection_compress,
         .keepalive_ms = config->connection_keepalive_ms,
         .keepalive_timeout_ms = config->connection_keepalive_timeout_ms,
         .idle_ms = config->connection_idle_ms,

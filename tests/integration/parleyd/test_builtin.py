@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Health and reflection of parleyd as an official client sees them: no token is needed."""
+import gzip
+import os
 import queue
+import subprocess
+import tempfile
 import threading
 import unittest
 
@@ -132,6 +136,44 @@ class Reflection(Builtin):
                                {"file_containing_symbol": "no.Such"}, {"list_services": ""})
             self.assertEqual([answer.error_response.error_code for answer in answers],
                              [grpc.StatusCode.NOT_FOUND.value[0]] * 2 + [0])
+
+
+class Compression(Daemon):
+    """As curl sees it: an official client does not tell how a message came."""
+
+    def ask(self, server, *headers):
+        """A file by reflection. @return (headers, body) of the answer"""
+        request = V1.ServerReflectionRequest(
+            file_by_filename="parley/v1/chat_service.proto").SerializeToString()
+        with tempfile.TemporaryDirectory() as folder:
+            body = os.path.join(folder, "body")
+            with open(body, "wb") as file:
+                file.write(b"\0" + len(request).to_bytes(4, "big") + request)
+            told = subprocess.run(
+                ["curl", "-s", "--http2-prior-knowledge", "-D", os.path.join(folder, "headers"),
+                 "-H", "content-type: application/grpc", "-H", "te: trailers",
+                 *(part for header in headers for part in ("-H", header)),
+                 "--data-binary", "@" + body,
+                 f"http://{server.address}/grpc.reflection.v1.ServerReflection/"
+                 "ServerReflectionInfo"], stdout=subprocess.PIPE, check=True, timeout=WAIT_S)
+            with open(os.path.join(folder, "headers"), encoding="ascii") as file:
+                return file.read(), told.stdout
+
+    def test_answers_are_gzipped_if_the_setting_and_the_client_say_so(self):
+        server = self.serve("--connection-compress")
+        plain_headers, plain = self.ask(server)
+        headers, body = self.ask(server, "grpc-accept-encoding: identity, deflate, gzip")
+        self.assertNotIn("grpc-encoding", plain_headers)
+        self.assertIn("grpc-encoding: gzip", headers)
+        self.assertEqual((plain[0], body[0]), (0, 1))
+        self.assertEqual(len(body), 5 + int.from_bytes(body[1:5], "big"))
+        self.assertEqual(gzip.decompress(body[5:]), plain[5:])
+        self.assertLess(len(body), len(plain))
+
+    def test_nothing_is_gzipped_by_default(self):
+        headers, body = self.ask(self.serve(), "grpc-accept-encoding: gzip")
+        self.assertNotIn("grpc-encoding", headers)
+        self.assertEqual(body[0], 0)
 
 
 if __name__ == "__main__":
