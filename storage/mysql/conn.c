@@ -56,10 +56,12 @@ static enum mdb_result sort_error(unsigned number)
     case CR_UNKNOWN_ERROR:
     case CR_SSL_CONNECTION_ERROR:
     case ER_SERVER_SHUTDOWN:
-    case ER_NORMAL_SHUTDOWN:
     case ER_QUERY_INTERRUPTED:
-#ifdef ER_CONNECTION_KILLED
+#ifdef ER_CONNECTION_KILLED /* MariaDB */
     case ER_CONNECTION_KILLED:
+#endif
+#ifdef ER_CLIENT_INTERACTION_TIMEOUT /* MySQL */
+    case ER_CLIENT_INTERACTION_TIMEOUT:
 #endif
         return MDB_LOST;
     default:
@@ -72,7 +74,9 @@ static enum mdb_result sort_error(unsigned number)
 static enum parley_code code_of(unsigned number)
 {
     switch (number) {
+#ifdef ER_DISK_FULL /* MariaDB */
     case ER_DISK_FULL:
+#endif
     case ER_RECORD_FILE_FULL:
     case ER_ERROR_ON_WRITE:
     case ER_GET_ERRNO:
