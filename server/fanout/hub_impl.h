@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/metric.h"
 #include "fanout/batch.h"
+#include "fanout/bus/bus.h"
 #include "fanout/hub.h"
 #include "fanout/interest.h"
 #include "loop/loop.h"
@@ -143,6 +144,12 @@ void hub_post(struct hub *hub, struct batch *batch, const struct loop_set *set);
 unsigned hub_count_loops(const struct hub *hub, const struct loop_set *set);
 
 /* relay.c */
+struct topic_name {
+    char bytes[1 + PL_ID_MAX];
+};
+/* What the bus calls a topic. @param name  holds it. @param id  of at most PL_ID_MAX bytes */
+struct bus_topic relay_topic(struct topic_name *name, enum topic_kind kind, const char *id,
+                             size_t id_len);
 PL_MUST_CHECK enum parley_code relay_start(struct hub *hub, struct pl_error *err);
 /* Tell the other nodes. @thread any */
 void relay_publish(struct hub *hub, const struct batch *batch);

@@ -4,7 +4,6 @@
 
 #include "base/mem.h"
 #include "core/loops.h"
-#include "fanout/bus/bus.h"
 
 #include <string.h>
 
@@ -161,18 +160,6 @@ void lane_post_state(struct lane *lane)
 
 /* ---- topics ---- */
 
-struct topic_name {
-    char bytes[1 + PL_ID_MAX];
-};
-
-static struct bus_topic name_topic(struct topic_name *name, enum topic_kind kind, const char *id,
-                                   size_t id_len)
-{
-    name->bytes[0] = (char)kind;
-    memcpy(name->bytes + 1, id, id_len);
-    return (struct bus_topic){name->bytes, id_len + 1};
-}
-
 /* In this order: what the bus says of the topic finds the loop. */
 int lane_listen(struct lane *lane, enum topic_kind kind, const char *id, size_t id_len)
 {
@@ -184,7 +171,7 @@ int lane_listen(struct lane *lane, enum topic_kind kind, const char *id, size_t 
     if (hub->bus == NULL) {
         return 0;
     }
-    const struct bus_topic topic = name_topic(&name, kind, id, id_len);
+    const struct bus_topic topic = relay_topic(&name, kind, id, id_len);
     if (bus_subscribe(hub->bus, &topic) != 0) {
         interest_remove(hub->interest, kind, id, id_len, lane->index);
         return -1;
@@ -198,7 +185,7 @@ void lane_unlisten(struct lane *lane, enum topic_kind kind, const char *id, size
     struct topic_name name;
     interest_remove(hub->interest, kind, id, id_len, lane->index);
     if (hub->bus != NULL) {
-        const struct bus_topic topic = name_topic(&name, kind, id, id_len);
+        const struct bus_topic topic = relay_topic(&name, kind, id, id_len);
         bus_unsubscribe(hub->bus, &topic);
     }
 }

@@ -8,7 +8,6 @@
 #include "fanout/hub_impl.h"
 
 #include "base/id.h"
-#include "fanout/bus/bus.h"
 #include "fanout/envelope.h"
 
 #include <string.h>
@@ -17,35 +16,35 @@ static const struct bus_topic everybody = {"*", 1};
 
 /* ---- to the bus ---- */
 
-static void publish_to_users(struct hub *hub, const struct batch *batch, struct pl_buf *message)
+struct bus_topic relay_topic(struct topic_name *name, enum topic_kind kind, const char *id,
+                             size_t id_len)
 {
-    char name[1 + PL_ID_MAX];
-    size_t place = 0;
-    for (const char *user = batch_next_user(batch, &place); user != NULL;
-         user = batch_next_user(batch, &place)) {
-        size_t len = strlen(user);
-        if (len <= PL_ID_MAX) {
-            name[0] = TOPIC_USER;
-            memcpy(name + 1, user, len);
-            (void)bus_publish(hub->bus, &(struct bus_topic){name, len + 1}, message);
-        }
-    }
+    name->bytes[0] = (char)kind;
+    memcpy(name->bytes + 1, id, id_len);
+    return (struct bus_topic){name->bytes, id_len + 1};
 }
 
-/* What is dropped on the way the bus counts, and says it by on_lost; without memory for the message
- * the others find it when they look at the heads next. */
+/* What is dropped on the way the bus counts, and says it by on_lost. */
+static void publish(struct hub *hub, enum topic_kind kind, const char *id, size_t id_len,
+                    struct pl_buf *message)
+{
+    struct topic_name name;
+    const struct bus_topic topic = relay_topic(&name, kind, id, id_len);
+    (void)bus_publish(hub->bus, &topic, message);
+}
+
+/* Without memory for the message the others find it when they look at the heads next. */
 void relay_publish(struct hub *hub, const struct batch *batch)
 {
-    char name[1 + PL_ID_MAX];
+    size_t place = 0;
     struct pl_buf *message = envelope_encode_batch(hub->node, batch);
     if (message == NULL) {
         return;
     }
-    name[0] = TOPIC_CONVERSATION;
-    memcpy(name + 1, batch->id, batch->id_len);
-    (void)bus_publish(hub->bus, &(struct bus_topic){name, batch->id_len + 1}, message);
-    if (batch_adds(batch)) {
-        publish_to_users(hub, batch, message);
+    publish(hub, TOPIC_CONVERSATION, batch->id, batch->id_len, message);
+    const char *user = batch_adds(batch) ? batch_next_user(batch, &place) : NULL;
+    for (; user != NULL; user = batch_next_user(batch, &place)) {
+        publish(hub, TOPIC_USER, user, strnlen(user, PL_ID_MAX), message);
     }
     pl_buf_unref(message);
 }

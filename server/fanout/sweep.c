@@ -14,7 +14,6 @@
 #include "fanout/hub_impl.h"
 
 #include "base/mem.h"
-#include "fanout/bus/bus.h"
 
 #include <string.h>
 
