@@ -10,9 +10,12 @@
 #include "transport/conn_impl.h"
 #include "transport/metrics.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 
 #define READ_ROUNDS_MAX  8  /* 512 KiB a turn from one connection, then the others */
+#define READ_MS_MAX      2  /* ... or as much as so long a time allows */
 #define FLUSH_ROUNDS_MAX 16 /* as many gathers to one connection, then the others */
 #define PREFACE_LEN      24
 #define SETTINGS_MIN_LEN 9
@@ -84,7 +87,11 @@ void pl_conn_read(struct pl_conn *conn)
     }
     conn->wants_read = false;
     conn->is_input_short = false;
+    int64_t start_ms = pl_clock_monotonic_ms();
     for (int round = 0; round < READ_ROUNDS_MAX; round++) {
+        if (round > 0 && pl_clock_monotonic_ms() - start_ms > READ_MS_MAX) {
+            break;
+        }
         conn->is_drained = false;
         ssize_t got = conn->ops->receive(conn, conn->io->read_buffer, PL_READ_SIZE, &err);
         if (got == IO_BLOCKED) {

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define PREFIX_BYTES 5
+/* Text becomes a tenth. */
+#define HONEST_RATIO 32
 
 enum pl_encoding pl_encoding_of(const char *name, size_t len)
 {
@@ -81,6 +83,8 @@ static enum pl_framer_result decompress(struct pl_framer *framer, struct pl_fram
     struct pl_buf *body = NULL;
     enum parley_code code = pl_gzip_decompress(framer->gzip, message->data, message->len,
                                                framer->message_bytes_max, &body);
+    size_t made = body != NULL ? body->len : framer->message_bytes_max;
+    framer->swollen_bytes = made / HONEST_RATIO > message->len ? (uint32_t)made : 0;
     if (code != PARLEY_OK) {
         return fail(bad, code,
                     code == PARLEY_INTERNAL

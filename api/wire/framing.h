@@ -31,7 +31,9 @@ struct pl_framer {
     uint8_t prefix_len;
     uint8_t encoding; /* enum pl_encoding */
     bool is_body_delivered;
-    bool is_compressed; /* the message that was delivered last came so */
+    bool is_compressed;     /* the message that was delivered last came so */
+    uint32_t swollen_bytes; /* what decompression made of the last message, if it was so small that
+                               few honest ones are; for the caller to take */
     struct pl_gzip *gzip;
 };
 

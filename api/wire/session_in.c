@@ -12,8 +12,9 @@
 #include <string.h>
 
 /* Frames of little use to anyone; costs in tokens of flood.c. */
-#define COST_GLITCH   1
-#define COST_SETTINGS 100 /* each makes work for every open stream */
+#define COST_GLITCH           1
+#define COST_SETTINGS         100         /* each makes work for every open stream */
+#define SWOLLEN_BYTES_A_TOKEN (16 * 1024) /* some 40 us */
 
 /* Messages of the largest size that a connection may have under way. */
 #define PARTIAL_FACTOR 16
@@ -49,6 +50,17 @@ static bool may_collect(struct pl_stream *stream, struct pl_status *bad)
     return false;
 }
 
+/* A few KiB of gzip can be 4 MiB of work, over and over. If it is too much, GOAWAY is queued and
+ * the caller sees is_flooded. */
+static void charge_swollen(struct pl_stream *stream)
+{
+    uint32_t cost = stream->framer.swollen_bytes / SWOLLEN_BYTES_A_TOKEN;
+    stream->framer.swollen_bytes = 0;
+    if (cost > 0) {
+        (void)pl_session_glitch(stream->session, cost);
+    }
+}
+
 /* Hand on whole messages until the input is used up, or the stream is paused or over.
  * @return bytes used. */
 static size_t deliver(struct pl_stream *stream, const uint8_t *data, size_t len)
@@ -62,6 +74,7 @@ static size_t deliver(struct pl_stream *stream, const uint8_t *data, size_t len)
         enum pl_framer_result result = pl_framer_next(
             &stream->framer, len > 0 ? data + total : NULL, len - total, &used, &message, &bad);
         total += used;
+        charge_swollen(stream);
         if (result == PL_FRAMER_MORE && may_collect(stream, &bad)) {
             return total;
         }
@@ -181,7 +194,7 @@ static int on_data_chunk(nghttp2_session *h2, uint8_t flags, int32_t id, const u
     size_t used = deliver(stream, data, len);
     (void)nghttp2_session_consume_stream(h2, id, used);
     hold(stream, data + used, len - used);
-    return 0;
+    return session->is_flooded ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 /* R17. 0: keep the header; 1: over the limit, ignore it; -1: far over it. */

@@ -6,6 +6,7 @@
 
 #include <nghttp2/nghttp2.h>
 #include <string.h>
+#include <zlib.h>
 
 static const uint8_t cancel_code[] = {0, 0, 0, 8};
 static const uint8_t window_max[] = {0x7f, 0xff, 0xff, 0xff};
@@ -266,6 +267,60 @@ static void put_length_lies(struct bytes *out, uint32_t round)
     }
 }
 
+/* ---- messages that are larger than they look ---- */
+
+/* Just above 4 MiB of zeros, in some 4 KiB. */
+static size_t pack_zeros(uint8_t *out, size_t size)
+{
+    static uint8_t zeros[65536];
+    z_stream gzip = {.next_out = out, .avail_out = (uInt)size};
+    assert_int_equal(deflateInit2(&gzip, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
+    for (int i = 0; i < 65; i++) {
+        gzip.next_in = zeros;
+        gzip.avail_in = sizeof(zeros);
+        assert_int_equal(deflate(&gzip, Z_NO_FLUSH), Z_OK);
+    }
+    assert_int_equal(deflate(&gzip, Z_FINISH), Z_STREAM_END);
+    size_t len = gzip.total_out;
+    assert_int_equal(deflateEnd(&gzip), Z_OK);
+    return len;
+}
+
+static void put_gzip_bombs(struct bytes *out, uint32_t round)
+{
+    static const uint8_t encoding[] = "\x00\x0dgrpc-encoding\x04gzip";
+    static uint8_t message[5 + 8192];
+    static size_t len;
+    uint8_t headers[128];
+    if (len == 0) {
+        len = pack_zeros(message + 5, sizeof(message) - 5);
+        message[0] = 1;
+        message[3] = (uint8_t)(len >> 8);
+        message[4] = (uint8_t)len;
+    }
+    memcpy(headers, attack_check_headers, attack_check_headers_len);
+    memcpy(headers + attack_check_headers_len, encoding, sizeof(encoding) - 1);
+    for (uint32_t i = 0; i < 10; i++) {
+        put_frame(out, FRAME_HEADERS, END_HEADERS, id_of(round, 10, i), headers,
+                  attack_check_headers_len + sizeof(encoding) - 1);
+        put_frame(out, FRAME_DATA, END_STREAM, id_of(round, 10, i), message, 5 + len);
+    }
+}
+
+/* Unknown fields of two bytes, of which protobuf-c would make 24 each. */
+static void put_protobuf_bombs(struct bytes *out, uint32_t round)
+{
+    static uint8_t message[5 + 16000] = {0, 0, 0, 16000 >> 8, 16000 & 0xff};
+    for (size_t i = 5; i < sizeof(message); i += 2) {
+        message[i] = 0x78; /* field 15 */
+        message[i + 1] = 1;
+    }
+    for (uint32_t i = 0; i < 5; i++) {
+        put_check(out, END_HEADERS, id_of(round, 5, i));
+        put_frame(out, FRAME_DATA, END_STREAM, id_of(round, 5, i), message, sizeof(message));
+    }
+}
+
 const struct attack floods[] = {
     {"rapid reset", put_rapid_resets, true, NGHTTP2_ENHANCE_YOUR_CALM},
     {"rapid reset, answers unread", put_rapid_resets, false, ATTACK_CLOSED},
@@ -294,5 +349,7 @@ const struct attack floods[] = {
     {"DATA after the answer", put_late_data, true, ATTACK_CONTAINED},
     {"DATA without end, windows ignored", put_endless_data, true, ATTACK_CONTAINED},
     {"lengths that are lies, byte by byte", put_length_lies, true, ATTACK_CONTAINED},
+    {"gzip bombs", put_gzip_bombs, true, NGHTTP2_ENHANCE_YOUR_CALM},
+    {"protobuf bombs", put_protobuf_bombs, true, ATTACK_CONTAINED},
 };
 const size_t floods_count = sizeof(floods) / sizeof(floods[0]);
