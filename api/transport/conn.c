@@ -294,7 +294,7 @@ static enum parley_code start(struct pl_conn *conn, const struct pl_conn_options
     return PARLEY_OK;
 }
 
-/* @param fd  takes, also on failure. */
+/* @param fd  takes, also on failure. @param out  untouched on failure */
 static enum parley_code new_conn(struct pl_io *io, int fd, const struct pl_conn_options *options,
                                  bool is_server, struct pl_conn **out, struct pl_error *err)
 {
@@ -328,7 +328,7 @@ enum parley_code pl_conn_accept(struct pl_io *io, int fd, const struct pl_conn_o
 {
     struct pl_conn *conn = NULL;
     enum parley_code code = new_conn(io, fd, options, true, &conn, err);
-    if (code != PARLEY_OK) {
+    if (conn == NULL) {
         return code;
     }
     struct pl_address address = {.len = 0};
@@ -359,7 +359,7 @@ enum parley_code pl_conn_connect(struct pl_io *io, const struct sockaddr *addres
     }
     struct pl_conn *conn = NULL;
     enum parley_code code = new_conn(io, fd, options, false, &conn, err);
-    if (code != PARLEY_OK) {
+    if (conn == NULL) {
         return code;
     }
     pl_address_format(&peer, conn->peer);
