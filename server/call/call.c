@@ -131,6 +131,7 @@ parley_server_call *call_open(struct call_lane *lane, const struct call_opening 
     call->arena = opening->arena;
     call->metadata = opening->metadata;
     call->peer = opening->peer;
+    call->peer_identity = opening->peer_identity;
     call->deadline_ms = INT64_MAX;
     call->opened_ns = pl_clock_monotonic_ns();
     call->entry = server_find(lane->server, opening->path, opening->path_len);

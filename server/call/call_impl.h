@@ -77,6 +77,7 @@ struct parley_server_call {
     struct pl_arena *arena;
     const parley_metadata *metadata;
     const char *peer;
+    const char *peer_identity;
     const char *identity;
     const char *request_id; /* made when somebody asks for it */
     ProtobufCMessage *request;

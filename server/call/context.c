@@ -71,6 +71,18 @@ const char *parley_server_call_identity(const parley_server_call *call)
     return call->identity;
 }
 
+const char *parley_server_call_peer_identity(const parley_server_call *call)
+{
+    return call->peer_identity;
+}
+
+int64_t parley_server_call_timeout_ms(const parley_server_call *call, int64_t own_ms)
+{
+    int64_t left = parley_server_call_remaining_ms(call);
+    int64_t least = own_ms > 0 && own_ms < left ? own_ms : left;
+    return least > 0 ? least : 1; /* 0 would ask for a default */
+}
+
 int64_t parley_server_call_remaining_ms(const parley_server_call *call)
 {
     if (call->deadline_ms == INT64_MAX) {

@@ -56,6 +56,7 @@ struct call_opening {
     int64_t timeout_ns;              /* INT64_MAX: none */
     const parley_metadata *metadata; /* keeps until on_close */
     const char *peer;                /* keeps until on_close */
+    const char *peer_identity;       /* keeps until on_close; NULL: no certificate */
     struct pl_arena *arena;          /* keeps until on_close: the call itself lives in it */
     struct call_slots *slots;        /* keeps until on_close; NULL: no limit on calls */
 };

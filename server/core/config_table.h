@@ -52,6 +52,14 @@ X(log_format, ENUM, "log.format", "text", 0, 0, "text|json", CONFIG_RELOAD,     
   "How records are written to the standard error output, one a line.")                             \
 X(limits_connections, INT, "limits.connections", "10000", 1, 1000000, "connections", 0,            \
   "Open gRPC connections; more are closed at once.")                                               \
+X(limits_connections_per_address, INT, "limits.connections_per_address", "0", 0, 1000000,          \
+  "connections", 0,                                                                                \
+  "Open gRPC connections from one IPv4 address or one /64 of IPv6; 0: no limit. Behind a proxy "   \
+  "all come from its address.")                                                                    \
+X(limits_handshakes, INT, "limits.handshakes", "1000", 1, 1000000, "connections", 0,               \
+  "gRPC connections whose TLS handshake is not over; more are closed at once.")                    \
+X(limits_accepts_per_second, INT, "limits.accepts_per_second", "0", 0, 1000000, "connections", 0,  \
+  "New gRPC connections, over a second; more are closed at once. 0: no limit.")                    \
 X(limits_streams, INT, "limits.streams", "1000", 1, 100000, "calls", 0,                            \
   "Calls in progress on one connection.")                                                          \
 X(limits_message_bytes, SIZE, "limits.message_bytes", "4M", 128 * CONFIG_KIB, 64 * CONFIG_MIB,     \
@@ -76,6 +84,8 @@ X(connection_idle_ms, DURATION, "connection.idle_ms", "15m", CONFIG_SECOND, 720 
 X(connection_age_ms, DURATION, "connection.age_ms", "0", 0, 720 * CONFIG_HOUR, "", 0,              \
   "Every connection is closed politely after so long, so that load spreads to new nodes; "         \
   "0: never.")                                                                                     \
+X(connection_age_grace_ms, DURATION, "connection.age_grace_ms", "0", 0, 720 * CONFIG_HOUR, "", 0,  \
+  "What is still open so long after that is cut; 0: never.")                                       \
 X(store_engine, ENUM, "store.engine", "sqlite", 0, 0, "sqlite|mysql", 0,                          \
   "Where conversations are kept: embedded in the data folder, for one node; or in MySQL or "      \
   "MariaDB, for any number of nodes.")                                                            \

@@ -26,13 +26,20 @@ static void on_close(void *owner, struct pl_conn *conn, const struct pl_error *c
     }
     pl_list_remove(&link->node);
     port->link_count--;
-    atomic_fetch_sub(&port->grpc->link_count, 1);
+    gate_leave(port->grpc->gate, &link->pass);
     pl_metric_add(&grpc_metrics[GRPC_METRIC_OPEN], -1);
     free_link(link);
     grpc_port_check_empty(port);
 }
 
-static const struct pl_conn_events conn_events = {.on_close = on_close};
+static void on_open(void *owner, struct pl_conn *conn)
+{
+    struct grpc_link *link = owner;
+    (void)conn;
+    gate_opened(link->port->grpc->gate, &link->pass);
+}
+
+static const struct pl_conn_events conn_events = {.on_open = on_open, .on_close = on_close};
 
 /* A tenth earlier or later, so that connections which were opened together do not end together. */
 static int64_t age_due(const struct grpc_port *port)
@@ -45,18 +52,23 @@ static int64_t age_due(const struct grpc_port *port)
     return pl_loop_now_ms(port->loop) + age_ms - age_ms / 10 + spread;
 }
 
-static bool reserve(struct grpc_port *port)
+/* @return false: it is refused. */
+static bool enter(struct grpc_port *port, int fd, struct gate_pass *pass)
 {
     struct grpc_server *grpc = port->grpc;
-    if (atomic_fetch_add(&grpc->link_count, 1) < grpc->options.connections_max) {
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+    bool is_known = grpc->options.connections_per_address_max > 0 &&
+                    getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
+    const char *why = gate_enter(grpc->gate, is_known ? (const struct sockaddr *)&peer : NULL,
+                                 pl_loop_now_ms(port->loop), pass);
+    if (why == NULL) {
         return true;
     }
-    atomic_fetch_sub(&grpc->link_count, 1);
     pl_metric_add(&grpc_metrics[GRPC_METRIC_REFUSED], 1);
     if (!port->is_full_logged) {
         port->is_full_logged = true; /* until the next sweep */
-        pl_log_warn("GRPC_CONNECTIONS_FULL", grpc->address,
-                    "connection refused: %u are open, the limit", grpc->options.connections_max);
+        pl_log_warn("GRPC_CONNECTION_REFUSED", grpc->address, "a connection is refused: %s", why);
     }
     return false;
 }
@@ -77,22 +89,25 @@ static struct grpc_link *new_link(struct grpc_port *port)
     link->busy_ms = link->received_ms;
     link->data_ms = link->received_ms;
     link->age_due_ms = age_due(port);
+    link->cut_due_ms = INT64_MAX;
     return link;
 }
 
 void grpc_on_accept(void *owner, int fd)
 {
     struct grpc_port *port = owner;
-    if (!reserve(port)) {
+    struct gate_pass pass;
+    if (!enter(port, fd, &pass)) {
         (void)close(fd);
         return;
     }
     struct grpc_link *link = new_link(port);
     if (link == NULL) {
         (void)close(fd);
-        atomic_fetch_sub(&port->grpc->link_count, 1);
+        gate_leave(port->grpc->gate, &pass);
         return;
     }
+    link->pass = pass;
     struct pl_conn_options options = {
         .session = {.is_server = true,
                     .may_rest = true,
@@ -109,7 +124,7 @@ void grpc_on_accept(void *owner, int fd)
     struct pl_error err = PL_ERROR_INIT;
     if (pl_conn_accept(port->io, fd, &options, &link->conn, &err) != PARLEY_OK) {
         pl_log_warn("GRPC_ACCEPT_FAILED", port->grpc->address, "%s", err.text);
-        atomic_fetch_sub(&port->grpc->link_count, 1);
+        gate_leave(port->grpc->gate, &link->pass);
         free_link(link);
         return;
     }
@@ -198,11 +213,33 @@ static bool check_progress(struct grpc_link *link, int64_t now_ms)
     return false;
 }
 
+/* Old, told so, and its grace is over (A9). @return false: it is closed. */
+static bool check_age_grace(struct grpc_link *link, int64_t now_ms)
+{
+    if (now_ms < link->cut_due_ms) {
+        return true;
+    }
+    struct pl_error cause = PL_ERROR_INIT;
+    (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "the connection is too old");
+    pl_conn_close(link->conn, &cause);
+    return false;
+}
+
+/* The second step, a sweep after the first. */
+static void leave_alone(struct grpc_link *link, bool is_idle, int64_t now_ms)
+{
+    const struct grpc_server_options *options = &link->port->grpc->options;
+    grpc_link_leave(link, is_idle ? "max_idle" : "max_age");
+    if (options->age_grace_ms > 0 && now_ms >= link->age_due_ms) {
+        link->cut_due_ms = now_ms + options->age_grace_ms;
+    }
+}
+
 void grpc_link_sweep(struct grpc_link *link, int64_t now_ms)
 {
     const struct grpc_server_options *options = &link->port->grpc->options;
     if (!keep_alive(link, now_ms) || !check_headers(link, now_ms) ||
-        !check_progress(link, now_ms)) {
+        !check_progress(link, now_ms) || !check_age_grace(link, now_ms)) {
         return;
     }
     if (link->calls != link->calls_swept ||
@@ -213,7 +250,7 @@ void grpc_link_sweep(struct grpc_link *link, int64_t now_ms)
     pl_session_rest(pl_conn_session(link->conn));
     bool is_idle = now_ms - link->busy_ms >= options->idle_ms;
     if (link->phase == GRPC_ANNOUNCED && link->port->phase == GRPC_OPEN) {
-        grpc_link_leave(link, is_idle ? "max_idle" : "max_age");
+        leave_alone(link, is_idle, now_ms);
     } else if (is_idle || now_ms >= link->age_due_ms) {
         grpc_link_announce(link);
     }

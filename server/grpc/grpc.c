@@ -18,9 +18,12 @@ struct pl_metric grpc_metrics[GRPC_METRIC_COUNT] = {
                               .help = "gRPC connections that were accepted.",
                               .kind = PL_METRIC_COUNTER},
     [GRPC_METRIC_REFUSED] = {.name = "parley_connections_refused_total",
-                             .help = "gRPC connections closed at once: the limit was reached.",
+                             .help = "gRPC connections closed at once: over a limit.",
                              .kind = PL_METRIC_COUNTER},
 };
+
+#define CONNECTIONS_MAX 10000
+#define HANDSHAKES_MAX  1000
 
 void grpc_server_register_metrics(void)
 {
@@ -40,7 +43,16 @@ static enum parley_code make(struct loops *loops, parley_server *server,
     struct grpc_server *grpc = pl_calloc(1, sizeof(*grpc));
     struct grpc_port *ports = pl_calloc(loops_count(loops), sizeof(*ports));
     char *address = pl_strdup(options->address);
-    if (grpc == NULL || ports == NULL || address == NULL) {
+    struct gate *gate = NULL;
+    const struct gate_limits limits = {
+        .connections_max =
+            options->connections_max > 0 ? options->connections_max : CONNECTIONS_MAX,
+        .per_address_max = options->connections_per_address_max,
+        .handshakes_max = options->handshakes_max > 0 ? options->handshakes_max : HANDSHAKES_MAX,
+        .accepts_per_s = options->accepts_per_s,
+    };
+    if (grpc == NULL || ports == NULL || address == NULL ||
+        gate_new(&limits, &gate, NULL) != PARLEY_OK) {
         pl_free(grpc);
         pl_free(ports);
         pl_free(address);
@@ -51,7 +63,7 @@ static enum parley_code make(struct loops *loops, parley_server *server,
     grpc->options = *options;
     grpc->options.address = NULL;
     grpc->options.tls = options->tls != NULL ? pl_tls_ref(options->tls) : NULL;
-    grpc->options.connections_max = options->connections_max > 0 ? options->connections_max : 10000;
+    grpc->gate = gate;
     set_default(&grpc->options.keepalive_ms, 60000);
     set_default(&grpc->options.keepalive_timeout_ms, 20000);
     set_default(&grpc->options.headers_timeout_ms, 10000);
@@ -144,7 +156,7 @@ const char *grpc_server_address(const struct grpc_server *grpc)
 
 size_t grpc_server_connection_count(const struct grpc_server *grpc)
 {
-    return atomic_load(&grpc->link_count);
+    return gate_count(grpc->gate);
 }
 
 void grpc_server_set_tls(struct grpc_server *grpc, struct pl_tls *tls)
@@ -218,6 +230,7 @@ void grpc_server_free(struct grpc_server *grpc)
     pl_tls_unref(grpc->options.tls);
     pthread_cond_destroy(&grpc->shared.emptied);
     pthread_mutex_destroy(&grpc->shared.mu);
+    gate_free(grpc->gate);
     pl_free(grpc->ports);
     pl_free(grpc->address);
     pl_free(grpc);

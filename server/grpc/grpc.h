@@ -24,11 +24,14 @@ struct grpc_server; /* opaque */
 
 /* Zero is the default everywhere. */
 struct grpc_server_options {
-    const char *address;             /* "127.0.0.1:7450", "[::1]:0", "unix:/path"; copied */
-    struct pl_tls *tls;              /* refs; NULL: cleartext */
-    unsigned connections_max;        /* on all loops together; 0: 10,000 */
-    struct pl_session_limits limits; /* of each connection; zeros: the session's defaults */
-    bool keeps_closed_streams;       /* see pl_session_options */
+    const char *address;                  /* "127.0.0.1:7450", "[::1]:0", "unix:/path"; copied */
+    struct pl_tls *tls;                   /* refs; NULL: cleartext */
+    unsigned connections_max;             /* on all loops together; 0: 10,000 */
+    unsigned connections_per_address_max; /* IPv4 address or IPv6 /64; 0: no such limit */
+    unsigned handshakes_max;              /* of TLS, at once; 0: 1,000 */
+    unsigned accepts_per_s;               /* new connections; 0: no such limit */
+    struct pl_session_limits limits;      /* of each connection; zeros: the session's defaults */
+    bool keeps_closed_streams;            /* see pl_session_options */
     bool compress; /* gzip answers for clients that take them so; a handler may say otherwise */
     int64_t keepalive_ms;         /* ping after so long without a byte; 0: 60 s */
     int64_t keepalive_timeout_ms; /* ... and close after so much longer; 0: 20 s */
@@ -36,6 +39,7 @@ struct grpc_server_options {
     int64_t stall_ms;             /* for queued bytes of any call to move at all; 0: 5 min */
     int64_t idle_ms;              /* close politely after so long without calls; 0: 15 min */
     int64_t age_ms;               /* close politely after so long, +-10 %; 0: never */
+    int64_t age_grace_ms;         /* ... and cut what is still open so much later; 0: never */
 };
 
 /* Listen on every loop (which run already) and answer. @param server  keeps until grpc_server_free;

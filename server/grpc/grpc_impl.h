@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/metric.h"
 #include "call/transport.h"
+#include "grpc/gate.h"
 #include "grpc/grpc.h"
 #include "transport/conn.h"
 #include "transport/listener.h"
@@ -54,6 +55,7 @@ struct grpc_link {
     struct grpc_port *port;
     struct pl_conn *conn;
     struct call_slots *slots;
+    struct gate_pass pass;
     uint64_t received_bytes; /* at the last change, seen by the sweep */
     int64_t received_ms;     /* when that was */
     uint64_t block;          /* header block that was not whole at the last sweep; 0: none */
@@ -64,6 +66,7 @@ struct grpc_link {
     uint64_t calls_swept; /* `calls` at the last sweep */
     int64_t busy_ms;      /* when it last had calls */
     int64_t age_due_ms;   /* INT64_MAX: never */
+    int64_t cut_due_ms;   /* INT64_MAX: never, or it is not old yet */
     enum grpc_phase phase;
     bool is_pinged;
 };
@@ -76,7 +79,7 @@ struct grpc_server {
     struct grpc_port *ports;
     unsigned port_count;
     int64_t grace_ms; /* written before the drain's mail */
-    atomic_size_t link_count;
+    struct gate *gate;
     atomic_bool is_draining;
     struct {
         pthread_mutex_t mu;

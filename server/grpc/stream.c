@@ -95,6 +95,7 @@ static void on_request(void *owner, struct pl_stream *stream)
         .timeout_ns = pl_stream_timeout_ns(stream),
         .metadata = pl_stream_metadata(stream),
         .peer = pl_conn_peer(link->conn),
+        .peer_identity = pl_conn_peer_identity(link->conn),
         .arena = pl_stream_arena(stream),
         .slots = link->slots,
     };

@@ -121,6 +121,9 @@ static enum parley_code listen_grpc(struct node *node, struct pl_error *err)
         .address = config->listen,
         .tls = node->tls,
         .connections_max = (unsigned)config->limits_connections,
+        .connections_per_address_max = (unsigned)config->limits_connections_per_address,
+        .handshakes_max = (unsigned)config->limits_handshakes,
+        .accepts_per_s = (unsigned)config->limits_accepts_per_second,
         .limits = {.streams_max = (uint32_t)config->limits_streams,
                    .ping_min_ms = (uint32_t)config->connection_ping_min_ms,
                    .message_bytes_max = (uint32_t)config->limits_message_bytes,
@@ -130,6 +133,7 @@ static enum parley_code listen_grpc(struct node *node, struct pl_error *err)
         .keepalive_timeout_ms = config->connection_keepalive_timeout_ms,
         .idle_ms = config->connection_idle_ms,
         .age_ms = config->connection_age_ms,
+        .age_grace_ms = config->connection_age_grace_ms,
     };
     grpc_server_register_metrics();
     return grpc_server_start(node->loops, node->server, &options, &node->grpc, err);

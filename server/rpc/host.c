@@ -185,6 +185,7 @@ static enum parley_code add_listener(struct host *host, const char *address, str
         .keepalive_ms = options->keepalive_ms,
         .idle_ms = options->max_idle_ms,
         .age_ms = options->max_age_ms,
+        .age_grace_ms = options->max_age_grace_ms,
     };
     if (host->listener_count == LISTENERS_MAX) {
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "more than %d addresses", LISTENERS_MAX);

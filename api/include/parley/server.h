@@ -41,6 +41,7 @@ typedef struct parley_server_options {
     int64_t keepalive_ms;       /* ping after so long without a byte; 0: 60 s */
     int64_t max_idle_ms;        /* close politely after so long without calls; 0: 15 min */
     int64_t max_age_ms;         /* close politely after so long, +-10 %; 0: never */
+    int64_t max_age_grace_ms;   /* ... and cut what is still open so much later; 0: never */
 } parley_server_options;
 
 /* @param options  NULL: defaults. @return NULL with *server owned (parley_server_free). */

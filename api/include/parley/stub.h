@@ -263,8 +263,15 @@ PARLEY_API const parley_metadata *parley_server_call_metadata(const parley_serve
 PARLEY_API const parley_method *parley_server_call_method(const parley_server_call *call);
 /* The authenticated user, or NULL. Borrowed until `done`. */
 PARLEY_API const char *parley_server_call_identity(const parley_server_call *call);
+/* The subject of the client certificate that the connection was opened with, as RFC 2253 writes it
+ * ("CN=alice"), checked against the server's authority; NULL: none. Borrowed until `done`. */
+PARLEY_API const char *parley_server_call_peer_identity(const parley_server_call *call);
 /* Milliseconds until the deadline; INT64_MAX: none. */
 PARLEY_API int64_t parley_server_call_remaining_ms(const parley_server_call *call);
+/* For parley_call_options.timeout_ms of a call that the handler makes to answer this one: what is
+ * left of this call's time, or own_ms if that is less (0: no limit of its own). Cancel such a call
+ * in the handler's `done`. */
+PARLEY_API int64_t parley_server_call_timeout_ms(const parley_server_call *call, int64_t own_ms);
 /* True once the client has gone away, or finish was called. */
 PARLEY_API bool parley_server_call_is_over(const parley_server_call *call);
 /* Bytes queued towards the client and not yet taken by the connection. */

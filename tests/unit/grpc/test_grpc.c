@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections of the gRPC server: how many, how long, how they are told to go, and how they end.
  * The service is health, whose Watch keeps a call open as long as one likes. */
+#include "base/clock.h"
 #include "builtin/health.h"
 #include "core/loops.h"
 #include "grpc/grpc.h"
@@ -224,6 +225,39 @@ static void test_an_idle_connection_is_closed_politely_and_a_busy_one_stays(void
     close_site(&site);
 }
 
+static void test_an_old_connection_is_cut_after_its_grace(void **state)
+{
+    (void)state;
+    struct site site;
+    struct client client;
+    open_site(&site,
+              (struct grpc_server_options){.age_ms = 200, .age_grace_ms = 300, .idle_ms = 1000});
+    client_open(&client, grpc_server_address(site.grpc), NULL, 0);
+    watch(&client);
+    int64_t start_ms = pl_clock_monotonic_ms();
+    turn_until_closed(&client); /* its call would go on for ever */
+    assert_true(client.is_goaway_seen);
+    assert_true(pl_clock_monotonic_ms() - start_ms >= 400);
+    client_close(&client);
+    close_site(&site);
+}
+
+static void test_connections_from_one_address_are_limited(void **state)
+{
+    (void)state;
+    struct site site;
+    struct client clients[2];
+    open_site(&site, (struct grpc_server_options){.connections_per_address_max = 1});
+    client_open(&clients[0], grpc_server_address(site.grpc), NULL, 0);
+    check(&clients[0]);
+    client_open(&clients[1], grpc_server_address(site.grpc), NULL, 0);
+    turn_until_closed(&clients[1]);
+    check(&clients[0]);
+    client_close(&clients[1]);
+    client_close(&clients[0]);
+    close_site(&site);
+}
+
 static void test_an_old_connection_is_told_to_go_and_its_call_goes_on(void **state)
 {
     (void)state;
@@ -347,6 +381,8 @@ int main(void)
         cmocka_unit_test(test_a_client_that_takes_nothing_is_closed_though_it_answers_pings),
         cmocka_unit_test(test_an_idle_connection_is_closed_politely_and_a_busy_one_stays),
         cmocka_unit_test(test_an_old_connection_is_told_to_go_and_its_call_goes_on),
+        cmocka_unit_test(test_an_old_connection_is_cut_after_its_grace),
+        cmocka_unit_test(test_connections_from_one_address_are_limited),
         cmocka_unit_test(test_a_drain_waits_for_calls_and_then_ends_them),
         cmocka_unit_test(test_a_drain_of_nothing_is_over_at_once),
         cmocka_unit_test(test_a_drain_ends_also_with_a_client_that_does_not_read),

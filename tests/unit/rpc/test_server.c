@@ -20,6 +20,8 @@ struct desk {
     atomic_bool is_holding;
     atomic_uint held;
     atomic_uint done;
+    char identity[64]; /* of the last call; read it after its answer */
+    _Atomic int64_t timeout_ms;
 };
 
 static void on_send(parley_v1_ChatService_srv_Send_call *call, const Parley__V1__SendRequest *send,
@@ -27,7 +29,11 @@ static void on_send(parley_v1_ChatService_srv_Send_call *call, const Parley__V1_
 {
     struct desk *desk = service;
     Parley__V1__SendResponse response = PARLEY__V1__SEND_RESPONSE__INIT;
+    const parley_server_call *base = parley_v1_ChatService_srv_Send_base(call);
+    const char *identity = parley_server_call_peer_identity(base);
     (void)send;
+    (void)snprintf(desk->identity, sizeof(desk->identity), "%s", identity == NULL ? "" : identity);
+    atomic_store(&desk->timeout_ms, parley_server_call_timeout_ms(base, 60000));
     if (atomic_load(&desk->is_holding)) {
         atomic_fetch_add(&desk->held, 1);
         return;
@@ -188,6 +194,7 @@ static void test_tls_may_ask_for_certificates_of_clients(void **state)
     client.key_file = certs.client_key;
     parley_channel *friend = channel_with(bound, &client);
     expect_code(send_hello(friend, NULL), PARLEY_OK);
+    assert_string_equal(desk.identity, "CN=alice");
     parley_channel_free(friend);
     parley_server_free(server);
     certs_remove(&certs);
@@ -201,6 +208,26 @@ static void test_what_was_not_asked_for_is_told(void **state)
     expect_code(parley_server_listen(server, "127.0.0.1:0", NULL), PARLEY_OK);
     expect_code(parley_server_set_serving(server, NULL, false), PARLEY_FAILED_PRECONDITION);
     expect_code(parley_server_reload_tls(server), PARLEY_FAILED_PRECONDITION);
+    parley_server_free(server);
+}
+
+/* D2: what a handler asks of others may take what is left of its caller's time, and no longer. */
+static void test_calls_of_a_handler_inherit_the_deadline(void **state)
+{
+    struct desk desk = {0};
+    const char *bound = NULL;
+    (void)state;
+    parley_server *server = serve(&desk, NULL);
+    expect_code(parley_server_listen(server, "127.0.0.1:0", &bound), PARLEY_OK);
+    parley_channel *channel = channel_to(bound);
+    parley_call_options options = {.size = sizeof(options), .timeout_ms = 20000};
+    expect_code(send_hello(channel, &options), PARLEY_OK);
+    assert_in_range(atomic_load(&desk.timeout_ms), 1, 20000);
+    options.timeout_ms = 100000;
+    expect_code(send_hello(channel, &options), PARLEY_OK);
+    assert_int_equal(atomic_load(&desk.timeout_ms), 60000); /* the handler's own */
+    assert_string_equal(desk.identity, "");
+    parley_channel_free(channel);
     parley_server_free(server);
 }
 
@@ -241,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_drain_lets_calls_end_and_sends_others_away),
         cmocka_unit_test(test_free_ends_what_is_open),
         cmocka_unit_test(test_tls_may_ask_for_certificates_of_clients),
+        cmocka_unit_test(test_calls_of_a_handler_inherit_the_deadline),
         cmocka_unit_test(test_what_was_not_asked_for_is_told),
         cmocka_unit_test(test_run_ends_at_a_signal),
     };
