@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define LIST_MAX 100 /* gRFC A90 */
+
 struct status_mail {
     struct pl_mail mail;
     struct health_lane *lane;
@@ -41,8 +43,66 @@ static void on_check(grpc_health_v1_Health_srv_Check_call *call,
     parley_server_call_finish(base, PARLEY_OK, NULL);
 }
 
+/* One entry of the list, in the call's memory. @return false: no memory */
+static bool list_entry(parley_server_call *call, char *service, const struct health_entry *entry,
+                       Grpc__Health__V1__HealthListResponse *response)
+{
+    Grpc__Health__V1__HealthListResponse__StatusesEntry *listed =
+        parley_server_call_alloc(call, sizeof(*listed));
+    Grpc__Health__V1__HealthCheckResponse *status = parley_server_call_alloc(call, sizeof(*status));
+    if (listed == NULL || status == NULL) {
+        return false;
+    }
+    grpc__health__v1__health_list_response__statuses_entry__init(listed);
+    grpc__health__v1__health_check_response__init(status);
+    status->status = (Grpc__Health__V1__HealthCheckResponse__ServingStatus)entry->status;
+    listed->key = service;
+    listed->value = status;
+    response->statuses[response->n_statuses++] = listed;
+    return true;
+}
+
+static bool fill_list(parley_server_call *call, const struct health_lane *lane,
+                      Grpc__Health__V1__HealthListResponse *response)
+{
+    size_t cursor = 0;
+    const void *key = NULL;
+    size_t len = 0;
+    static char overall[] = "";
+    size_t count = pl_map_count(lane->entries) + 1;
+    response->statuses = parley_server_call_alloc(call, count * sizeof(response->statuses[0]));
+    if (response->statuses == NULL || !list_entry(call, overall, lane->overall, response)) {
+        return false;
+    }
+    for (const struct health_entry *entry = pl_map_next(lane->entries, &cursor, &key, &len);
+         entry != NULL; entry = pl_map_next(lane->entries, &cursor, &key, &len)) {
+        char *name = pl_arena_strndup(call_arena(call), key, len);
+        if (name == NULL || !list_entry(call, name, entry, response)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void on_list(grpc_health_v1_Health_srv_List_call *call,
+                    const Grpc__Health__V1__HealthListRequest *request, void *service)
+{
+    Grpc__Health__V1__HealthListResponse response = GRPC__HEALTH__V1__HEALTH_LIST_RESPONSE__INIT;
+    parley_server_call *base = grpc_health_v1_Health_srv_List_base(call);
+    const struct health_lane *lane = health_lane_of(service, base);
+    (void)request;
+    if (pl_map_count(lane->entries) + 1 > LIST_MAX) {
+        parley_server_call_finish(base, PARLEY_RESOURCE_EXHAUSTED, "more than 100 services");
+    } else if (!fill_list(base, lane, &response)) {
+        parley_server_call_finish(base, PARLEY_RESOURCE_EXHAUSTED, "out of memory");
+    } else {
+        grpc_health_v1_Health_srv_List_reply(call, &response);
+    }
+}
+
 static const grpc_health_v1_Health_handlers handlers = {
     .Check = on_check,
+    .List = on_list,
     .Watch = health_on_watch,
     .Watch_writable = health_on_watch_writable,
     .Watch_done = health_on_watch_done,

@@ -11,11 +11,13 @@ import unittest
 import grpc
 from google.protobuf import descriptor_pb2
 
-from daemon import Daemon, load_protos
+from daemon import ROOT, Daemon, load_protos
 
-HEALTH, V1, V1ALPHA = load_protos("grpc/health/v1/health.proto",
-                                  "grpc/reflection/v1/reflection.proto",
-                                  "grpc/reflection/v1alpha/reflection.proto")
+# Debian's file of health has no List.
+(HEALTH,) = load_protos("grpc/health/v1/health.proto",
+                        include=os.path.join(ROOT, "server", "services", "builtin", "proto"))
+V1, V1ALPHA = load_protos("grpc/reflection/v1/reflection.proto",
+                          "grpc/reflection/v1alpha/reflection.proto")
 SERVING = HEALTH.HealthCheckResponse.SERVING
 NOT_SERVING = HEALTH.HealthCheckResponse.NOT_SERVING
 SERVICE_UNKNOWN = HEALTH.HealthCheckResponse.SERVICE_UNKNOWN
@@ -49,6 +51,16 @@ class Health(Builtin):
         with self.assertRaises(grpc.RpcError) as refused:
             self.check(HEALTH.HealthCheckRequest(service="no.Such"), timeout=WAIT_S)
         self.assertEqual(refused.exception.code(), grpc.StatusCode.NOT_FOUND)
+
+    def test_list_tells_of_all_at_once(self):
+        listed = self.channel.unary_unary(
+            "/grpc.health.v1.Health/List", HEALTH.HealthListRequest.SerializeToString,
+            HEALTH.HealthListResponse.FromString)
+        statuses = listed(HEALTH.HealthListRequest(), timeout=WAIT_S).statuses
+        self.assertEqual({name: status.status for name, status in statuses.items()
+                          if name != "grpc.health.v1.Health"},
+                         {"": SERVING, "parley.v1.ChatService": SERVING,
+                          "parley.v1.ConversationService": SERVING})
 
     def follow(self, name):
         """@return a queue of the statuses that Watch tells, and of the code that ends it"""
