@@ -90,6 +90,7 @@ struct room {
     int64_t last_seq;      /* the newest that came to this loop; 0: none yet */
     struct tail tail;
     struct pl_list suspect_node; /* lane->suspects */
+    struct fetch *fetch;         /* what it missed, on its way */
     unsigned pins;               /* it is being walked: not freed */
     size_t id_len;
     char id[PL_ID_MAX + 1];
@@ -190,8 +191,10 @@ struct room *room_enter(struct lane *lane, const char *id, size_t id_len);
 /* Free the room if nobody is in it. */
 void room_release(struct room *room);
 void room_deliver(struct room *room, struct batch *batch);
-/* The log has events up to here: who does not have them reads it. */
+/* The log has events up to here: what is missing is read. */
 void room_on_head(struct room *room, int64_t head_seq);
+/* Who does not have the events up to here reads for itself. */
+void room_fall_behind(struct room *room, int64_t head_seq);
 /* The batch that holds `seq`, borrowed; NULL: not kept. */
 struct batch *room_find(const struct room *room, int64_t seq);
 /* Let go of what nobody needs any more. */
@@ -227,6 +230,11 @@ void user_topic_leave(struct hub_stream *stream);
 void user_topic_list(struct user_topic *topic);
 /* Users whom a batch brings in follow from its last event on. */
 void user_topics_deliver(struct lane *lane, const struct batch *batch);
+
+/* fetch.c */
+/* Read for all who are LIVE in the room. Returns 0, or -1: no memory. */
+PL_MUST_CHECK int fetch_start(struct room *room, int64_t from_seq);
+void fetch_abandon(struct fetch *fetch); /* NULL is fine */
 
 /* joining.c */
 /* Follow from where the user was brought in, unless it is followed. 0, or -1: no memory. */

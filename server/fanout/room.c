@@ -124,6 +124,7 @@ void room_release(struct room *room)
     struct lane *lane = room->lane;
     lane_unlisten(lane, TOPIC_CONVERSATION, room->id, room->id_len);
     pl_list_remove(&room->suspect_node);
+    fetch_abandon(room->fetch);
     (void)pl_map_take(lane->rooms, room->id, room->id_len);
     clear_tail(&room->tail);
     pl_free(room);
@@ -171,13 +172,9 @@ void room_deliver(struct room *room, struct batch *batch)
 }
 
 /* From here on nobody goes LIVE without what is known to be in the log. */
-void room_on_head(struct room *room, int64_t head_seq)
+void room_fall_behind(struct room *room, int64_t head_seq)
 {
-    if (head_seq <= room->last_seq) {
-        return;
-    }
-    pl_metric_add(&hub_metric_behind, 1);
-    room->last_seq = head_seq;
+    room->last_seq = head_seq > room->last_seq ? head_seq : room->last_seq;
     room->pins++;
     PL_LIST_FOREACH_SAFE (node, following, &room->live) {
         struct follow *follow = PL_LIST_ENTRY(node, struct follow, room_node);
@@ -188,4 +185,29 @@ void room_on_head(struct room *room, int64_t head_seq)
     }
     room->pins--;
     room_release(room);
+}
+
+/* Of those who are LIVE, the next that some do not have; above `head_seq`: all have all. */
+static int64_t find_missing(const struct room *room, int64_t head_seq)
+{
+    int64_t missing = head_seq + 1;
+    PL_LIST_FOREACH (node, &room->live) {
+        const struct follow *follow = PL_LIST_ENTRY(node, struct follow, room_node);
+        missing = follow->next_seq < missing ? follow->next_seq : missing;
+    }
+    return missing;
+}
+
+/* One who is LIVE reads for itself, as a member; more of them have it read once. */
+void room_on_head(struct room *room, int64_t head_seq)
+{
+    if (head_seq <= room->last_seq || room->fetch != NULL) {
+        return;
+    }
+    pl_metric_add(&hub_metric_behind, 1);
+    int64_t missing = find_missing(room, head_seq);
+    bool is_alone = room->live.next == room->live.prev;
+    if (missing > head_seq || is_alone || fetch_start(room, missing) != 0) {
+        room_fall_behind(room, head_seq);
+    }
 }

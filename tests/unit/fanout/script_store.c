@@ -122,7 +122,8 @@ static struct script_log *find_log(struct script_store *store, struct store_byte
 static void read_log(struct script_store *store, struct store_read *read)
 {
     struct script_log *log = find_log(store, read->conversation_id);
-    if (log == NULL || find_member(log, read->user) == log->member_count) {
+    bool is_checked = read->user.len > 0;
+    if (log == NULL || (is_checked && find_member(log, read->user) == log->member_count)) {
         pl_fail(&read->request.error, PARLEY_NOT_FOUND, "no such conversation");
         return;
     }

@@ -165,6 +165,33 @@ static void test_a_sender_tells_that_it_lost_something(void **state)
     listener_close(&listener);
 }
 
+static void test_what_a_room_missed_is_read_once_for_all(void **state)
+{
+    enum {
+        LISTENERS = 5
+    };
+    struct cluster *cluster = *state;
+    struct listener listeners[LISTENERS];
+    struct script_log *log = cluster_add_log(cluster, "a", "reader");
+    for (int i = 0; i < LISTENERS; i++) {
+        listener_open(&cluster->nodes[1], &listeners[i], 0, "reader");
+        listener_follow(&listeners[i], "a", 0);
+    }
+    cluster_settle(cluster);
+    size_t reads = cluster->nodes[1].store->reads;
+    for (int i = 0; i < 3; i++) {
+        commit(cluster, 0, log, 7); /* pages of ten */
+        script_wire_lose(&cluster->wire, 0);
+    }
+    cluster->ends[1]->events->on_gap(cluster->ends[1]->context, NULL);
+    cluster_settle(cluster);
+    for (int i = 0; i < LISTENERS; i++) {
+        assert_int_equal(listener_find(&listeners[i], "a")->seq, 21);
+        listener_close(&listeners[i]);
+    }
+    assert_int_equal(cluster->nodes[1].store->reads, reads + 3);
+}
+
 static void test_looks_at_heads_are_batched(void **state)
 {
     struct cluster *cluster = *state;
@@ -309,6 +336,7 @@ int main(void)
         NODES_TEST(test_a_room_that_is_suspect_again_is_looked_at_again),
         NODES_TEST(test_polling_takes_over_while_the_bus_is_down),
         NODES_TEST(test_a_sender_tells_that_it_lost_something),
+        NODES_TEST(test_what_a_room_missed_is_read_once_for_all),
         NODES_TEST(test_looks_at_heads_are_batched),
         NODES_TEST(test_a_user_hears_of_what_is_joined_on_another_node),
         NODES_TEST(test_a_lost_joining_is_followed_from_the_joining_on),

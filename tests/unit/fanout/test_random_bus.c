@@ -8,7 +8,7 @@
 #include "support/check.h"
 
 #define LOGS      2
-#define LISTENERS 4
+#define LISTENERS 6
 #define STEPS     400
 
 struct play {
@@ -24,7 +24,7 @@ static struct world *node_of(struct play *play, unsigned listener)
 
 static void open_listener(struct play *play, unsigned i)
 {
-    listener_open(node_of(play, i), &play->listeners[i], i / 2 % WORLD_LOOPS, "reader");
+    listener_open(node_of(play, i), &play->listeners[i], (unsigned)roll(WORLD_LOOPS), "reader");
     for (int l = 0; l < LOGS; l++) {
         listener_follow(&play->listeners[i], play->logs[l]->id,
                         (int64_t)roll((uint64_t)play->logs[l]->head_seq + 1));
