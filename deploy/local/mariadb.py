@@ -29,13 +29,6 @@ def check_reachable(folder):
         path = os.path.dirname(path)
 
 
-def program(name):
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    if found is None:
-        raise process.Failed(f"{name} is missing: deploy/install-packages deploy/local/packages.txt")
-    return found
-
-
 def run_maker(argv, sql=None):
     made = subprocess.run(argv, input=sql, stdin=subprocess.DEVNULL if sql is None else None,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -52,10 +45,10 @@ def make_template(folder):
     shutil.rmtree(making, ignore_errors=True)
     # The small log only makes the copy small: each server sets its own.
     common = [f"--user={account()}", f"--datadir={making}", "--innodb-log-file-size=8M"]
-    run_maker([program("mariadb-install-db"), "--no-defaults", "--skip-test-db",
+    run_maker([process.program("mariadb-install-db"), "--no-defaults", "--skip-test-db",
                "--auth-root-authentication-method=normal"] + common)
     _, password = make_credentials(folder)
-    run_maker([program("mariadbd"), "--no-defaults", "--bootstrap"] + common,
+    run_maker([process.program("mariadbd"), "--no-defaults", "--bootstrap"] + common,
               "FLUSH PRIVILEGES;\n"  # until then a bootstrapping server knows no accounts
               f"CREATE DATABASE {DATABASE};\n"
               f"CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{password}';\n"
@@ -81,19 +74,23 @@ def make_credentials(folder):
 
 
 def make_shard(folder, index):
-    place = os.path.join(folder, f"shard-{index}")
-    subprocess.run(["cp", "-a", "--reflink=auto", make_template(folder), place], check=True)
     return {"name": f"shard-{index}", "kind": "shard", "port": process.free_port(),
-            "datadir": place, "index": index}
+            "datadir": os.path.join(folder, f"shard-{index}"), "index": index}
 
 
-def start_shard(server, options):
-    """@param options  more of MariaDB's own, e.g. --innodb-buffer-pool-size=1G"""
+def start_shard(folder, server, options):
+    """@param options  more of MariaDB's own, e.g. --innodb-buffer-pool-size=1G
+    @return when it is ready"""
     place = server["datadir"]
-    argv = [program("mariadbd"), "--no-defaults", f"--user={account()}", f"--datadir={place}",
+    if not os.path.isdir(place):
+        copy = place + ".copying"
+        shutil.rmtree(copy, ignore_errors=True)
+        subprocess.run(["cp", "-a", "--reflink=auto", make_template(folder), copy], check=True)
+        os.rename(copy, place)
+    argv = [process.program("mariadbd"), "--no-defaults", f"--user={account()}", f"--datadir={place}",
             f"--socket={place}/socket", f"--pid-file={place}/pid", "--bind-address=127.0.0.1",
             f"--port={server['port']}", f"--server-id={server['index'] + 1}",
             "--skip-name-resolve", "--performance-schema=OFF", "--innodb-buffer-pool-size=128M",
             "--innodb-log-file-size=64M", "--innodb-flush-log-at-trx-commit=1"] + options
     process.start(server, argv, place + ".log")
-    process.wait_ready(server, lambda: process.answers(server["port"]))
+    return lambda: process.answers(server["port"])

@@ -2,6 +2,7 @@
 """Servers as processes of a folder: started detached, remembered by pid and start time, stopped by
 pid and only if the process is still the one that was started."""
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,13 @@ STOP_S = 20
 
 class Failed(Exception):
     """What went wrong, in words for a person."""
+
+
+def program(name):
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if found is None:
+        raise Failed(f"{name} is missing: deploy/install-packages deploy/local/packages.txt")
+    return found
 
 
 def free_port():
@@ -50,11 +58,12 @@ def wait_until(condition, what, timeout_s):
         time.sleep(0.02)
 
 
-def start(server, argv, log_path):
-    """Start it detached from our session, its output to a file; pid and start time go to `server`."""
+def start(server, argv, log_path, environment=None):
+    """Start it detached from our session, as the leader of a group, its output to a file; pid and start
+    time go to `server`."""
     with open(log_path, "ab") as log:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                   start_new_session=True)
+                                   env=environment, start_new_session=True)
     server["pid"] = process.pid
     server["started"] = started_at(process.pid)
     server["log"] = log_path
@@ -90,16 +99,21 @@ def tail(path, lines=15):
         return "".join(file.readlines()[-lines:])
 
 
+def send(server, number):
+    """To all processes of a running server: some are started by a script."""
+    if is_running(server):
+        os.killpg(server["pid"], number)
+
+
 def stop(servers, first_signal=signal.SIGTERM):
     """Ask all, wait for all, kill who stays. A frozen process is woken so that it can end."""
     for server in servers:
-        if is_running(server):
-            os.kill(server["pid"], first_signal)
-            os.kill(server["pid"], signal.SIGCONT)
+        send(server, first_signal)
+        send(server, signal.SIGCONT)
     for server in servers:
         try:
             wait_until(lambda s=server: s.get("pid") is None or has_ended(s), "an end", STOP_S)
         except Failed:
-            os.kill(server["pid"], signal.SIGKILL)
+            send(server, signal.SIGKILL)
             wait_until(lambda s=server: has_ended(s), f"the end of {server['name']}", STOP_S)
         server["pid"] = server["started"] = None

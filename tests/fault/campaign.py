@@ -32,9 +32,11 @@ class Campaign:
 
     def start_world(self):
         args = self.args
-        self.world = World(os.path.join(self.folder, "cluster"), [
-            "--nodes", str(args.nodes), "--shards", str(args.shards), "--memcached",
-            str(args.memcached), "--parleyd", os.path.join(args.bin, "parleyd")])
+        options = ["--nodes", str(args.nodes), "--shards", str(args.shards), "--memcached",
+                   str(args.memcached), "--parleyd", os.path.join(args.bin, "parleyd")]
+        if args.bus is not None:
+            options += ["--bus", args.bus]
+        self.world = World(os.path.join(self.folder, "cluster"), options)
         self.world.start()
 
     def start_clients(self):

@@ -48,7 +48,8 @@ class World:
     def reserve_ports(self):
         """Else a client that calls a dead server's port may get that port as its own, and so talk to
         itself and keep the server from coming back."""
-        ports = [str(server["port"]) for server in self.servers() if "port" in server]
+        ports = [str(server[key]) for server in self.servers()
+                 for key in ("port", "tls", "metrics", "distribution") if key in server]
         ports += [server[key].rpartition(":")[2] for server in self.servers("node")
                   for key in ("listen", "admin")]
         with open("/proc/sys/net/ipv4/ip_local_reserved_ports", "w", encoding="ascii") as file:
@@ -62,7 +63,9 @@ class World:
         return next(server for server in self.servers() if server["name"] == name)
 
     def addresses(self):
-        return [server["listen"] for server in self.servers("node")]
+        """Where clients may go: each node, and the balancer if there is one."""
+        return [server["listen"] for server in self.servers("node")] + [
+            f"127.0.0.1:{server['port']}" for server in self.servers("balancer")]
 
     def token(self, bin_dir, user):
         return subprocess.run(
@@ -71,18 +74,18 @@ class World:
             check=True, stdout=subprocess.PIPE, text=True, env=clean_environment()).stdout.strip()
 
     def send_signal(self, name, number):
-        os.kill(self.server(name)["pid"], number)
+        process.send(self.server(name), number)
 
     def kill(self, name):
         """As a power cut: no goodbye."""
         server = self.server(name)
-        os.kill(server["pid"], signal.SIGKILL)
+        process.send(server, signal.SIGKILL)
         process.wait_until(lambda: not process.is_running(server), f"the end of {name}", 10)
 
     def stop(self, name):
         """As an operator, who waits until it has gone."""
         server = self.server(name)
-        os.kill(server["pid"], signal.SIGTERM)
+        process.send(server, signal.SIGTERM)
         process.wait_until(lambda: not process.is_running(server), f"the end of {name}", 40)
 
     def start_again(self):
