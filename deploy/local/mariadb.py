@@ -29,6 +29,14 @@ def check_reachable(folder):
         path = os.path.dirname(path)
 
 
+def make_tmpdir(place):
+    """Of one server alone: when one starts, it deletes the temporary tables of all that share it."""
+    tmpdir = place + ".tmp"
+    os.makedirs(tmpdir, exist_ok=True)
+    shutil.chown(tmpdir, account())
+    return tmpdir
+
+
 def run_maker(argv, sql=None):
     made = subprocess.run(argv, input=sql, stdin=subprocess.DEVNULL if sql is None else None,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -44,7 +52,8 @@ def make_template(folder):
     making = template + ".making"
     shutil.rmtree(making, ignore_errors=True)
     # The small log only makes the copy small: each server sets its own.
-    common = [f"--user={account()}", f"--datadir={making}", "--innodb-log-file-size=8M"]
+    common = [f"--user={account()}", f"--datadir={making}", f"--tmpdir={make_tmpdir(making)}",
+              "--innodb-log-file-size=8M"]
     run_maker([process.program("mariadb-install-db"), "--no-defaults", "--skip-test-db",
                "--auth-root-authentication-method=normal"] + common)
     _, password = make_credentials(folder)
@@ -88,6 +97,7 @@ def start_shard(folder, server, options):
         subprocess.run(["cp", "-a", "--reflink=auto", make_template(folder), copy], check=True)
         os.rename(copy, place)
     argv = [process.program("mariadbd"), "--no-defaults", f"--user={account()}", f"--datadir={place}",
+            f"--tmpdir={make_tmpdir(place)}",
             f"--socket={place}/socket", f"--pid-file={place}/pid", "--bind-address=127.0.0.1",
             f"--port={server['port']}", f"--server-id={server['index'] + 1}",
             "--skip-name-resolve", "--performance-schema=OFF", "--innodb-buffer-pool-size=128M",
