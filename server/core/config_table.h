@@ -34,6 +34,8 @@ X(loops, INT, "loops", "0", 0, 256, "threads", 0,                               
 X(insecure, BOOL, "insecure", "false", 0, 0, "", 0,                                                \
   "Allow addresses beyond this machine without TLS: tokens and messages cross the network "        \
   "in the clear.")                                                                                 \
+X(core_dumps, BOOL, "core_dumps", "false", 0, 0, "", 0,                                            \
+  "Leave a core dump after a crash, as the system is set up; it holds keys, tokens and messages.")   \
 X(tls_cert, STRING, "tls.cert", "", 0, 0, "", CONFIG_RELOAD,                                       \
   "PEM file with the certificate and its chain; turns TLS on. The file is read again on SIGHUP.")  \
 X(tls_key, STRING, "tls.key", "", 0, 0, "", CONFIG_RELOAD,                                         \

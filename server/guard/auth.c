@@ -138,6 +138,7 @@ void auth_free(struct auth *auth)
     for (unsigned i = 0; i < auth->loop_count; i++) {
         token_cache_free(auth->caches[i]);
     }
+    auth_key_wipe(&auth->key);
     pl_free(auth);
 }
 

@@ -23,6 +23,9 @@ struct auth_key {
     uint8_t bytes[AUTH_KEY_BYTES];
 };
 
+/* Overwrite a key that is no longer needed. @thread any */
+void auth_key_wipe(struct auth_key *key);
+
 /* The key of a data folder: the file "token.key" in `dir`, mode 0600; made of random bytes if it
  * is missing, so that two processes that start at once end up with the same one. A file that others
  * may read or that has another size is refused. `dir` must exist. @thread start, pool */

@@ -15,6 +15,11 @@
 
 #define KEY_NAME "token.key"
 
+void auth_key_wipe(struct auth_key *key)
+{
+    explicit_bzero(key, sizeof(*key));
+}
+
 static enum parley_code join(char *path, const char *dir, const char *name, struct pl_error *err)
 {
     if (!pl_text_format(path, PATH_MAX, "%s/%s", dir, name)) {
@@ -98,10 +103,12 @@ static enum parley_code write_new(const char *path, struct pl_error *err)
     pl_random_bytes(key.bytes, sizeof(key.bytes));
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd < 0) {
+        auth_key_wipe(&key);
         return pl_fail_errno(err, PARLEY_INTERNAL, errno, "cannot make %s", path);
     }
     int rv = write_all(fd, key.bytes, sizeof(key.bytes));
     int sys_errno = errno;
+    auth_key_wipe(&key);
     (void)close(fd);
     if (rv != 0) {
         (void)unlink(path);

@@ -72,6 +72,7 @@ static enum parley_code add_auth(struct node *node, struct pl_error *err)
     }
     code = auth_new(&key, loops_count(node->loops), (size_t)node->config->auth_cache, &node->auth,
                     err);
+    auth_key_wipe(&key);
     if (code != PARLEY_OK) {
         return code;
     }

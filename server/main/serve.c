@@ -163,6 +163,16 @@ static void raise_descriptors(const struct config *config)
     }
 }
 
+/* What a crash would leave on the disk holds the keys, and what people wrote. systemd-coredump
+ * keeps to the same limit. */
+static void forbid_core_dumps(const struct config *config)
+{
+    const struct rlimit none = {0, 0};
+    if (!config->core_dumps && setrlimit(RLIMIT_CORE, &none) != 0) {
+        pl_log_warn("SERVER_CORE_DUMPS", NULL, "cannot switch core dumps off");
+    }
+}
+
 static enum parley_code open_all(struct serving *serving, struct pl_error *err)
 {
     enum parley_code code = addresses_check_free(serving->config->listen, err);
@@ -247,6 +257,7 @@ static int serve(const struct command *command, struct serving *serving)
     metrics_text_start();
     start_logs(serving);
     raise_descriptors(serving->config);
+    forbid_core_dumps(serving->config);
     enum parley_code code = open_all(serving, &err);
     if (code == PARLEY_OK) {
         serve_until_drained(serving);

@@ -26,6 +26,7 @@ static int make_token(const struct command *command, const struct config *config
     enum parley_code code = key_get(config, &key, &err);
     if (code == PARLEY_OK) {
         code = auth_token_make(&key, user, ttl_ms / 1000, &token, &err);
+        auth_key_wipe(&key);
     }
     if (code != PARLEY_OK) {
         return command_fail(command, code == PARLEY_INVALID_ARGUMENT ? EXIT_USAGE : EXIT_FAILED,
