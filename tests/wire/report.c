@@ -127,6 +127,9 @@ static double percentile_ms(const struct witness *witness, size_t percent)
 
 /* ---- one row ---- */
 
+/* Connects and leaves. */
+static const struct attack visits = {.name = "connections without a word"};
+
 static void attack_for(struct parleyd *server, const struct attack *attack, int64_t deadline_ms,
                        struct cost *cost)
 {
@@ -134,7 +137,9 @@ static void attack_for(struct parleyd *server, const struct attack *attack, int6
     attacker.sent_bytes = 0;
     while (wait_deadline(0) < deadline_ms) {
         attacker_open(&attacker, server->listen);
-        attacker_run(&attacker, attack, SIZE_MAX, deadline_ms, NULL);
+        if (attack->put != NULL) {
+            attacker_run(&attacker, attack, SIZE_MAX, deadline_ms, NULL);
+        }
         attacker_close(&attacker);
         cost->connections++;
     }
@@ -200,6 +205,8 @@ int main(int argc, char **argv)
         struct cost cost = measure(&server, &floods[i], duration_ms);
         print_row(floods[i].name, &cost);
     }
+    struct cost cost = measure(&server, &visits, duration_ms);
+    print_row(visits.name, &cost);
     parleyd_stop(&server);
     return 0;
 }
