@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Real message brokers; see broker.h. RabbitMQ is started by its script, which runs Erlang in a
- * process group of its own, so that signals reach all of it. */
+/* Real message brokers; see broker.h. A broker is a process group, so that signals reach all of it.
+ * RabbitMQ is several processes and would outlive a test that dies: a leader of ours waits for that
+ * and kills the group. Its epmd, which Erlang would otherwise leave behind as a daemon, is started
+ * beforehand and is one of them. */
 #define _XOPEN_SOURCE 700
 
 #include "support/broker.h"
@@ -138,6 +140,41 @@ static void run_rabbitmq(const struct broker *broker, int dist_port, int epmd_po
     _exit(127);
 }
 
+static void end_group(int number)
+{
+    (void)number;
+    (void)kill(0, SIGKILL);
+}
+
+static void run_epmd(int epmd_port)
+{
+    char port[16];
+    glob_t found;
+    (void)snprintf(port, sizeof(port), "%d", epmd_port);
+    if (glob("/usr/lib/erlang/erts-*/bin/epmd", 0, NULL, &found) == 0) {
+        run(found.gl_pathv[0],
+            (const char *const[]){"epmd", "-port", port, "-address", "127.0.0.1", NULL});
+    }
+    _exit(127);
+}
+
+/* Never returns: ends with the script, or with the test and then takes all others along. */
+static void lead_rabbitmq(const struct broker *broker, int dist_port, int epmd_port)
+{
+    const struct sigaction action = {.sa_handler = end_group};
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (fork() == 0) {
+        run_epmd(epmd_port);
+    }
+    pid_t script = fork();
+    if (script == 0) {
+        run_rabbitmq(broker, dist_port, epmd_port);
+    }
+    (void)waitpid(script, NULL, 0);
+    end_group(0);
+}
+
 static void become(const struct broker *broker, int dist_port, int epmd_port)
 {
     char log[TMP_DIR_PATH_MAX + 16];
@@ -150,7 +187,7 @@ static void become(const struct broker *broker, int dist_port, int epmd_port)
     if (broker->kind == BROKER_NATS) {
         run_nats(broker);
     }
-    run_rabbitmq(broker, dist_port, epmd_port);
+    lead_rabbitmq(broker, dist_port, epmd_port);
 }
 
 /* ---- in the test ---- */
@@ -196,6 +233,7 @@ void broker_kill(struct broker *broker)
         assert_int_equal(kill(-broker->pid, SIGKILL), 0);
         assert_int_equal(waitpid(broker->pid, NULL, 0), broker->pid);
         broker->pid = 0;
+        WAIT_FOR(!accepts(broker->port)); /* all of the group has ended */
     }
 }
 
