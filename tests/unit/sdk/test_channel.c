@@ -98,7 +98,7 @@ static void test_waits_grow_to_their_cap_with_jitter(void **state)
                                       .backoff_initial_ms = 100,
                                       .backoff_max_ms = 300};
     parley_channel *channel = channel_with("127.0.0.1:1", &options);
-    int64_t shortest[PL_COUNT(expected_ms)];
+    int64_t shortest[PL_COUNT(expected_ms)] = {0};
     int64_t longest[PL_COUNT(expected_ms)] = {0};
     (void)state;
     for (int round = 0; round < 200; round++) {
