@@ -360,6 +360,7 @@ static void read_log(const struct database *database, struct store_read *read)
     seq = !read->backwards && seq < conversation->first_seq ? conversation->first_seq : seq;
     size_t limit = read->limit < STORE_PAGE_MAX ? read->limit : STORE_PAGE_MAX;
     size_t bytes = 0;
+    read->event_count = 0; /* a request may come again */
     struct store_event *events =
         need(pl_arena_alloc(&read->request.arena, (limit + 1) * sizeof(*events)));
     while (read->event_count < limit && seq >= conversation->first_seq &&
@@ -383,6 +384,8 @@ static void list_conversations(const struct database *database,
     struct store_conversation *found =
         need(pl_arena_calloc(&list->request.arena, CONVERSATIONS_MAX * sizeof(*found)));
     list->conversations = found;
+    list->count = 0;
+    list->has_more = false;
     for (size_t i = 0; i < database->count && !list->has_more; i++) {
         struct conversation *conversation = database->conversations[i];
         if ((list->after.len == 0 || compare(list->after, conversation->id) < 0) &&
@@ -402,6 +405,8 @@ static void list_members(const struct database *database, struct store_list_memb
     struct store_member *found =
         need(pl_arena_calloc(&list->request.arena, MEMBERS_MAX * sizeof(*found)));
     list->members = found;
+    list->count = 0;
+    list->has_more = false;
     for (size_t i = 0; conversation != NULL && i < conversation->member_count; i++) {
         const struct member *member = &conversation->members[i];
         if (list->after.len == 0 || compare(list->after, member->user) < 0) {
