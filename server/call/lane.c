@@ -68,11 +68,21 @@ size_t call_lane_count(const struct call_lane *lane)
     return lane->count;
 }
 
-void call_lane_end_all(struct call_lane *lane, enum parley_code code, const char *message)
+void call_lane_end_some(struct call_lane *lane, size_t max, enum parley_code code,
+                        const char *message)
 {
     /* Ending a call does not unlink it: that is for its on_close, which comes later. */
     PL_LIST_FOREACH (node, &lane->calls) {
         parley_server_call *call = PL_LIST_ENTRY(node, parley_server_call, node);
+        if (max == 0) {
+            break;
+        }
+        max -= call->is_over ? 0 : 1;
         call_end_text(call, code, message);
     }
+}
+
+void call_lane_end_all(struct call_lane *lane, enum parley_code code, const char *message)
+{
+    call_lane_end_some(lane, SIZE_MAX, code, message);
 }

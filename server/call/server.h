@@ -50,7 +50,10 @@ PL_MUST_CHECK enum parley_code call_lane_open(parley_server *server, struct pl_l
                                               struct pl_error *err);
 void call_lane_close(struct call_lane *lane); /* after its calls; NULL is fine. @thread loop */
 size_t call_lane_count(const struct call_lane *lane); /* calls that are not done. @thread loop */
-/* End every call that is left, e.g. UNAVAILABLE "server is draining". @thread loop */
+/* End calls that are left, those that have been there longest first, e.g. UNAVAILABLE "server is
+ * draining": so many of them, or all. @thread loop */
+void call_lane_end_some(struct call_lane *lane, size_t max, enum parley_code code,
+                        const char *message);
 void call_lane_end_all(struct call_lane *lane, enum parley_code code, const char *message);
 
 #endif /* PARLEY_CALL_SERVER_H */

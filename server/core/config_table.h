@@ -169,7 +169,10 @@ X(bus_poll_ms, DURATION, "bus.poll_ms", "1s", 50, CONFIG_HOUR, "", 0,           
 X(bus_sweep_ms, DURATION, "bus.sweep_ms", "10s", 50, 24 * CONFIG_HOUR, "", 0,                      \
   "The same while there is one, to find what it lost without a word.")                             \
 X(drain_grace_ms, DURATION, "drain.grace_ms", "10s", 0, CONFIG_HOUR, "", CONFIG_RELOAD,            \
-  "How long calls may go on after SIGTERM before they end with UNAVAILABLE.")
+  "How long calls may go on after SIGTERM before they end with UNAVAILABLE.")                      \
+X(drain_spread_ms, DURATION, "drain.spread_ms", "1s", 0, CONFIG_HOUR, "", 0,                       \
+  "Clients are told to go elsewhere, and calls end, one after the other over so long, so that "    \
+  "they do not come to the other nodes all at once.")
 /* clang-format on */
 
 #endif /* PARLEY_CORE_CONFIG_TABLE_H */

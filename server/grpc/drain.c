@@ -2,11 +2,14 @@
 /* The drain of one port, phase by phase (grpc_impl.h has the drawing). Thread: the port's loop. */
 #include "grpc/grpc_impl.h"
 
+#include "base/id.h"
 #include "base/log.h"
 
 #define ANNOUNCED_MS                                                                               \
     1000              /* more than a round trip: calls on their way still arrive and are served */
 #define ENDED_MS 2000 /* for the last statuses to reach clients that read */
+
+#define SLICES_MAX 20
 
 static const char drain_text[] = "server is draining";
 
@@ -24,11 +27,44 @@ void grpc_port_check_empty(struct grpc_port *port)
     pthread_mutex_unlock(&grpc->shared.mu);
 }
 
-static void announce(struct grpc_port *port)
+/* In how many slices that many things are done. */
+static size_t slices_of(const struct grpc_port *port, size_t count)
 {
-    port->phase = GRPC_ANNOUNCED;
+    size_t slices = count < SLICES_MAX ? count : SLICES_MAX;
+    return port->grpc->options.drain_spread_ms > 0 && slices > 0 ? slices : 1;
+}
+
+/* Until the next slice: a part of the window, half of it up or down. */
+static int64_t slice_ms(const struct grpc_port *port)
+{
+    uint64_t part = (uint64_t)port->grpc->options.drain_spread_ms / SLICES_MAX;
+    return (int64_t)(part / 2 + pl_random_below(part + 1));
+}
+
+/* The next of so many slices has its share of what is left, rounded up. */
+static size_t share(size_t left, size_t slices)
+{
+    return (left + slices - 1) / slices;
+}
+
+static size_t count_open(const struct grpc_port *port)
+{
+    size_t count = 0;
     PL_LIST_FOREACH (node, &port->links) {
-        grpc_link_announce(PL_LIST_ENTRY(node, struct grpc_link, node));
+        count += PL_LIST_ENTRY(node, struct grpc_link, node)->phase == GRPC_OPEN;
+    }
+    return count;
+}
+
+static void announce_slice(struct grpc_port *port)
+{
+    size_t count = share(count_open(port), port->slices--);
+    PL_LIST_FOREACH (node, &port->links) {
+        struct grpc_link *link = PL_LIST_ENTRY(node, struct grpc_link, node);
+        if (count > 0 && link->phase == GRPC_OPEN) {
+            grpc_link_announce(link);
+            count--;
+        }
     }
 }
 
@@ -43,14 +79,22 @@ static void leave(struct grpc_port *port)
     grpc_port_check_empty(port);
 }
 
-static void end_calls(struct grpc_port *port)
+static void begin_end(struct grpc_port *port)
 {
     port->phase = GRPC_ENDED;
+    port->slices = slices_of(port, call_lane_count(port->lane));
     if (call_lane_count(port->lane) > 0) {
         pl_log_info("GRPC_DRAIN_GRACE_OVER", port->grpc->address, "%zu calls are ended",
                     call_lane_count(port->lane));
     }
-    call_lane_end_all(port->lane, PARLEY_UNAVAILABLE, drain_text);
+}
+
+/* Calls that are over and not gone yet are counted too: the last slice has the rest. */
+static void end_slice(struct grpc_port *port)
+{
+    size_t count = share(call_lane_count(port->lane), port->slices--);
+    call_lane_end_some(port->lane, port->slices == 0 ? SIZE_MAX : count, PARLEY_UNAVAILABLE,
+                       drain_text);
 }
 
 static void close_links(struct grpc_port *port)
@@ -62,20 +106,43 @@ static void close_links(struct grpc_port *port)
     }
 }
 
+static int64_t announce_some(struct grpc_port *port)
+{
+    announce_slice(port);
+    if (port->link_count == 0) {
+        port->slices = 0;
+        return 0;
+    }
+    return port->slices > 0 ? slice_ms(port) : ANNOUNCED_MS;
+}
+
+static int64_t end_some(struct grpc_port *port)
+{
+    end_slice(port);
+    return port->slices > 0 ? slice_ms(port) : ENDED_MS;
+}
+
 /* Do what is next, and say after how long comes what follows; -1: nothing does. */
 static int64_t advance(struct grpc_port *port)
 {
     switch (port->phase) {
     case GRPC_OPEN:
-        announce(port);
-        return port->link_count > 0 ? ANNOUNCED_MS : 0;
+        port->phase = GRPC_ANNOUNCED;
+        port->slices = slices_of(port, port->link_count);
+        return announce_some(port);
     case GRPC_ANNOUNCED:
+        if (port->slices > 0) {
+            return announce_some(port);
+        }
         leave(port);
         return port->grpc->grace_ms;
     case GRPC_LEAVING:
-        end_calls(port);
-        return ENDED_MS;
+        begin_end(port);
+        return end_some(port);
     case GRPC_ENDED:
+        if (port->slices > 0) {
+            return end_some(port);
+        }
         break;
     }
     close_links(port);

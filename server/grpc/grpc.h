@@ -8,7 +8,9 @@
  *
  * A connection stays on the loop that accepted it. The drain (reference K3) tells clients to go
  * elsewhere before anything is taken from them: announce, a second later refuse new streams and
- * close the listener, after the grace end what is left with UNAVAILABLE, then close. */
+ * close the listener, after the grace end what is left with UNAVAILABLE, then close. Both the
+ * announcing and the ending of calls are spread over a window, so that the clients of one node do
+ * not all come to the others in the same moment. */
 
 #include "base/error.h"
 #include "call/server.h"
@@ -40,6 +42,7 @@ struct grpc_server_options {
     int64_t idle_ms;              /* close politely after so long without calls; 0: 15 min */
     int64_t age_ms;               /* close politely after so long, +-10 %; 0: never */
     int64_t age_grace_ms;         /* ... and cut what is still open so much later; 0: never */
+    int64_t drain_spread_ms;      /* the window of the drain; 0: none */
 };
 
 /* Listen on every loop (which run already) and answer. @param server  keeps until grpc_server_free;

@@ -20,8 +20,9 @@
  *
  *   OPEN -> ANNOUNCED -> LEAVING -> ENDED
  *
- * ANNOUNCED: clients are told, everything is still accepted. LEAVING: no new connection or stream.
- * ENDED: calls were ended, what is left of connections is closed soon. */
+ * ANNOUNCED: clients are told, a slice of them at a time; everything is still accepted. LEAVING: no
+ * new connection or stream. ENDED: calls are ended, a slice at a time too; what is left of
+ * connections is closed soon after. */
 enum grpc_phase {
     GRPC_OPEN,
     GRPC_ANNOUNCED,
@@ -41,7 +42,8 @@ struct grpc_port {
     size_t link_count;
     struct pl_timer sweep; /* keepalive, idleness, age; some links a time, in turn */
     size_t swept;          /* links in this round */
-    struct pl_timer drain; /* the next phase */
+    struct pl_timer drain; /* the next slice or phase */
+    size_t slices;         /* of this phase that are still to come */
     struct pl_mail drain_mail;
     enum grpc_phase phase;
     bool is_counted; /* in grpc->shared.ports_open */

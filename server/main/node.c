@@ -134,6 +134,7 @@ static enum parley_code listen_grpc(struct node *node, struct pl_error *err)
         .keepalive_timeout_ms = config->connection_keepalive_timeout_ms,
         .idle_ms = config->connection_idle_ms,
         .age_ms = config->connection_age_ms,
+        .drain_spread_ms = config->drain_spread_ms,
         .age_grace_ms = config->connection_age_grace_ms,
     };
     grpc_server_register_metrics();
@@ -201,7 +202,9 @@ void node_drain(struct node *node, int64_t grace_ms)
 {
     health_drain(node->health);
     grpc_server_drain(node->grpc, grace_ms);
-    (void)grpc_server_wait(node->grpc, grace_ms + DRAIN_EXTRA_MS);
+    /* The window comes twice, and a slice may take half as long again. */
+    (void)grpc_server_wait(node->grpc,
+                           grace_ms + 3 * node->config->drain_spread_ms + DRAIN_EXTRA_MS);
 }
 
 void node_close(struct node *node)

@@ -306,6 +306,60 @@ static void test_a_drain_waits_for_calls_and_then_ends_them(void **state)
     close_site(&site);
 }
 
+/* When the first and the last of some clients came to a point. */
+struct span {
+    int64_t first_ms;
+    int64_t last_ms;
+    unsigned count;
+};
+
+static void note(struct span *span, bool *is_noted, bool is_there)
+{
+    if (is_there && !*is_noted) {
+        *is_noted = true;
+        span->last_ms = pl_clock_monotonic_ms();
+        span->first_ms = span->count++ == 0 ? span->last_ms : span->first_ms;
+    }
+}
+
+static void test_a_drain_sends_clients_away_one_after_the_other(void **state)
+{
+    (void)state;
+    enum {
+        CLIENTS = 12
+    };
+    struct site site;
+    struct client clients[CLIENTS];
+    bool is_told[CLIENTS] = {false};
+    bool is_ended[CLIENTS] = {false};
+    struct span told = {0};
+    struct span ended = {0};
+    open_site(&site, (struct grpc_server_options){.drain_spread_ms = 600});
+    for (size_t i = 0; i < CLIENTS; i++) {
+        client_open(&clients[i], grpc_server_address(site.grpc), NULL, 0);
+        watch(&clients[i]);
+    }
+    grpc_server_drain(site.grpc, 0);
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    while (ended.count < CLIENTS) {
+        wait_or_fail(deadline_ms, "the end of all calls", __FILE__, __LINE__);
+        for (size_t i = 0; i < CLIENTS; i++) {
+            client_turn(&clients[i], 1);
+            note(&told, &is_told[i], clients[i].is_goaway_seen);
+            note(&ended, &is_ended[i], clients[i].answer.is_closed);
+        }
+    }
+    /* Six of them are on one loop: five pauses, each of 15 ms or more. */
+    assert_true(told.last_ms - told.first_ms >= 5 * 15);
+    assert_true(ended.last_ms - ended.first_ms >= 5 * 15);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        assert_string_equal(clients[i].answer.grpc_status, "14");
+        client_close(&clients[i]);
+    }
+    assert_true(grpc_server_wait(site.grpc, WAIT_MS));
+    close_site(&site);
+}
+
 static void test_a_drain_of_nothing_is_over_at_once(void **state)
 {
     (void)state;
@@ -384,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_an_old_connection_is_cut_after_its_grace),
         cmocka_unit_test(test_connections_from_one_address_are_limited),
         cmocka_unit_test(test_a_drain_waits_for_calls_and_then_ends_them),
+        cmocka_unit_test(test_a_drain_sends_clients_away_one_after_the_other),
         cmocka_unit_test(test_a_drain_of_nothing_is_over_at_once),
         cmocka_unit_test(test_a_drain_ends_also_with_a_client_that_does_not_read),
         cmocka_unit_test(test_stop_cuts_calls_off),
