@@ -42,13 +42,14 @@ static struct cache_task *take_all(struct cache_queue *queue)
     return list;
 }
 
+/* Woken under the lock: what was handed over may be what lets the lane be freed, and once the lock
+ * is released the lane may be gone. */
 static void unlock_and_wake(struct cache_lane *lane)
 {
-    bool must_wake = lane->shared.is_asleep;
-    (void)pthread_mutex_unlock(&lane->shared.mutex);
-    if (must_wake) {
+    if (lane->shared.is_asleep) {
         (void)pthread_cond_signal(&lane->shared.ready);
     }
+    (void)pthread_mutex_unlock(&lane->shared.mutex);
 }
 
 void cache_lane_push_write(struct cache_lane *lane, struct cache_task *task)
