@@ -187,4 +187,5 @@ void follow_remove(struct follow *follow)
     (void)pl_map_take(stream->follows, room->id, room->id_len);
     follow_leave(follow);
     (void)stream_sent(stream, stream->events->on_removed(stream->owner, id));
+    stream_pump(stream); /* it may have had the turn that others wait for */
 }

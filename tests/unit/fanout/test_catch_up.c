@@ -179,6 +179,37 @@ static void test_closing_while_a_page_is_on_its_way_is_safe(void **state)
     world_settle(world);
 }
 
+/* Who was full once has one page on its way at a time, and here that is of what is left. */
+static void test_a_removal_while_reading_gives_the_turn_to_the_next(void **state)
+{
+    struct world *world = *state;
+    struct script_log *logs[] = {script_store_add_log(world->store, "a"),
+                                 script_store_add_log(world->store, "b"),
+                                 script_store_add_log(world->store, "c")};
+    struct listener listener;
+    for (size_t i = 0; i < 3; i++) {
+        script_log_join(logs[i], READER);
+        script_log_send(logs[i], 1);
+    }
+    listener_open(world, &listener, 0, READER);
+    listener.room = 1;
+    listener_follow(&listener, "c", 0);
+    world_settle(world);
+    assert_true(listener.is_full);
+    listener_drain(&listener, LISTENER_ENDLESS);
+    listener_follow(&listener, "a", 0);
+    listener_follow(&listener, "b", 0);
+    assert_int_equal(world->store->queued_count, 1);
+
+    script_log_change(logs[0], STORE_MEMBERS_REMOVED, READER);
+    script_store_tell(world->store, logs[0]);
+    world_turn(world);
+    assert_true(listener_find(&listener, "a")->is_removed);
+    world_settle(world);
+    assert_int_equal(listener_find(&listener, "b")->seq, 1);
+    listener_close(&listener);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -193,6 +224,7 @@ int main(void)
         TEST(test_no_member_and_no_conversation_are_removed),
         TEST(test_a_store_that_is_away_is_asked_again),
         TEST(test_a_store_that_fails_for_good_ends_the_stream),
+        TEST(test_a_removal_while_reading_gives_the_turn_to_the_next),
         TEST(test_closing_while_a_page_is_on_its_way_is_safe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
