@@ -5,6 +5,7 @@
 
 #include "base/id.h"
 #include "base/map.h"
+#include "shard/rules.h"
 
 #include <string.h>
 
@@ -204,22 +205,12 @@ static bool change_members(struct shard_writer *writer, struct mdb_head *head,
 static bool may_change(struct shard_writer *writer, const struct mdb_head *head,
                        struct store_change_members *change)
 {
-    struct pl_error *err = &change->request.error;
     enum store_role role =
         head->serial == 0 ? STORE_ROLE_NONE : mdb_writer_role(writer, head, change->actor);
     if (!mdb_writer_is_well(writer)) {
         return false;
     }
-    bool is_leave = change->kind == STORE_MEMBERS_LEFT;
-    if (head->serial == 0 || (role == STORE_ROLE_NONE && !is_leave)) {
-        pl_fail(err, PARLEY_NOT_FOUND, "no such conversation, or the actor is no member");
-        return false;
-    }
-    if (role != STORE_ROLE_OWNER && !is_leave) {
-        pl_fail(err, PARLEY_PERMISSION_DENIED, "only an owner adds and removes members");
-        return false;
-    }
-    return true;
+    return shard_may_change(head->serial != 0, role, change);
 }
 
 void mdb_members_change(struct shard_writer *writer, struct store_change_members *change,
@@ -288,16 +279,9 @@ static void describe_existing(struct shard_writer *writer, const struct mdb_head
                               struct store_create *create)
 {
     describe(writer, head, create);
-    if (!mdb_writer_is_well(writer)) {
-        return;
+    if (mdb_writer_is_well(writer) && shard_is_creator(create)) {
+        mdb_links_claim(writer, head);
     }
-    const struct store_bytes *by = &create->conversation.created_by;
-    if (by->len != create->creator.len || memcmp(by->data, create->creator.data, by->len) != 0) {
-        pl_fail(&create->request.error, PARLEY_ALREADY_EXISTS,
-                "the conversation was created by another user");
-        return;
-    }
-    mdb_links_claim(writer, head);
 }
 
 void mdb_members_create(struct shard_writer *writer, struct store_create *create,

@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "base/map.h"
 #include "shard/metrics.h"
+#include "shard/rules.h"
 
 #include <string.h>
 
@@ -264,8 +265,7 @@ static void refuse(struct shard_writer *writer, const struct mdb_head *head,
     if (head->serial != 0 && find_message(writer, head, append)) {
         return;
     }
-    pl_fail(&append->request.error, PARLEY_NOT_FOUND,
-            "no such conversation, or the sender is no member");
+    shard_fail_append(append);
 }
 
 void mdb_messages_append(struct shard_writer *writer, struct store_append *append,

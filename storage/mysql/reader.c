@@ -8,13 +8,13 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "shard/answer.h"
 #include "shard/route.h"
 
 #include <string.h>
 
-#define LIMIT_MAX      10000 /* rows in one answer */
-#define PAGE_MIN       64    /* rows in one statement */
-#define PAGE_ROW_BYTES 4096  /* so many of the bytes asked for make one row of the first page */
+#define PAGE_MIN       64   /* rows in one statement */
+#define PAGE_ROW_BYTES 4096 /* so many of the bytes asked for make one row of the first page */
 #define TRIES_MAX      3
 
 struct shard_reader {
@@ -22,8 +22,7 @@ struct shard_reader {
     struct mdb_place *place;
     struct mdb_conn *conn; /* of the request */
     struct mdb_sql sql;
-    void *rows; /* scratch: the rows of one answer */
-    size_t rows_bytes;
+    struct shard_rows rows;
 };
 
 /* A conversation's row, as far as reads need it. */
@@ -31,16 +30,6 @@ struct found {
     int64_t number;
     int64_t first_seq;
 };
-
-static enum parley_code fail_memory(struct pl_error *err)
-{
-    return pl_fail(err, PARLEY_UNAVAILABLE, "no memory for the answer");
-}
-
-static enum parley_code fail_not_found(struct pl_error *err)
-{
-    return pl_fail(err, PARLEY_NOT_FOUND, "no such conversation, or the user is no member");
-}
 
 static struct mdb_sql *begin_sql(struct shard_reader *reader)
 {
@@ -56,22 +45,6 @@ static enum parley_code finish(struct shard_reader *reader, struct pl_error *err
         *err = error;
     }
     return err->code;
-}
-
-/* Scratch for `count` rows of `size` bytes; keeps what is in it. NULL: no memory. */
-static void *scratch(struct shard_reader *reader, size_t count, size_t size)
-{
-    size_t bytes = count * size;
-    if (bytes > reader->rows_bytes) {
-        size_t wanted = bytes < 2 * reader->rows_bytes ? 2 * reader->rows_bytes : bytes;
-        void *rows = pl_realloc(reader->rows, wanted);
-        if (rows == NULL) {
-            return NULL;
-        }
-        reader->rows = rows;
-        reader->rows_bytes = wanted;
-    }
-    return reader->rows;
 }
 
 static bool copy(const struct mdb_conn *conn, unsigned column, struct pl_arena *arena,
@@ -116,7 +89,7 @@ static enum parley_code take_conversation(const struct mdb_conn *conn,
     out->role = (enum store_role)mdb_conn_i64(conn, 9);
     if (arena != NULL &&
         (!copy(conn, 2, arena, &out->title) || !copy(conn, 3, arena, &out->created_by))) {
-        return fail_memory(err);
+        return shard_fail_memory(err);
     }
     return PARLEY_OK;
 }
@@ -134,7 +107,7 @@ static enum parley_code find_conversation(struct shard_reader *reader, struct st
         (void)take_conversation(reader->conn, out, found, arena, err);
     }
     if (finish(reader, err) == PARLEY_OK && !is_there) {
-        return fail_not_found(err);
+        return shard_fail_not_found(err);
     }
     return err->code;
 }
@@ -161,14 +134,15 @@ static void take_page(struct shard_reader *reader, struct walk *walk, size_t pag
             walk->is_over = true;
             break;
         }
-        struct store_event *rows = scratch(reader, read->event_count + 1, sizeof(*rows));
+        struct store_event *rows =
+            shard_rows_reserve(&reader->rows, read->event_count + 1, sizeof(*rows));
         if (rows == NULL) {
-            fail_memory(err);
+            shard_fail_memory(err);
             break;
         }
         struct store_event *event = &rows[read->event_count];
         if (!mdb_event_take(reader->conn, event, &read->request.arena)) {
-            fail_memory(err);
+            shard_fail_memory(err);
             break;
         }
         walk->next_seq = event->seq + (read->backwards ? -1 : 1);
@@ -194,7 +168,7 @@ static size_t next_page(const struct walk *walk, size_t limit)
 static void walk_log(struct shard_reader *reader, struct walk *walk)
 {
     const struct store_read *read = walk->read;
-    size_t limit = read->limit < LIMIT_MAX ? read->limit : LIMIT_MAX;
+    size_t limit = shard_page_limit(read->limit);
     while (!walk->is_over && read->event_count < limit && read->request.error.code == PARLEY_OK) {
         size_t page = next_page(walk, limit);
         struct mdb_sql *sql = begin_sql(reader);
@@ -230,13 +204,8 @@ static void read_log(struct shard_reader *reader, struct store_read *read)
     }
     walk_log(reader, &walk);
     if (err->code == PARLEY_OK) {
-        read->events = pl_arena_memdup(&read->request.arena, reader->rows,
-                                       read->event_count * sizeof(struct store_event));
-        if (read->events == NULL) {
-            fail_memory(err);
-        }
-    }
-    if (err->code != PARLEY_OK) {
+        shard_give_events(&reader->rows, read);
+    } else {
         read->event_count = 0;
     }
 }
@@ -250,12 +219,8 @@ static void get(struct shard_reader *reader, struct store_get *get)
     struct pl_arena *arena = &get->request.arena;
     struct store_conversation *out = &get->conversation;
     *out = (struct store_conversation){.id = get->conversation_id};
-    if (find_conversation(reader, get->user, out, &found, arena, err) != PARLEY_OK) {
-        return;
-    }
-    out->id.data = pl_arena_strndup(arena, out->id.data, out->id.len);
-    if (out->id.data == NULL) {
-        fail_memory(err);
+    if (find_conversation(reader, get->user, out, &found, arena, err) == PARLEY_OK) {
+        shard_give_id(get);
     }
 }
 
@@ -285,16 +250,11 @@ static void look_up(struct shard_reader *reader, struct shard_lookup_request *lo
 
 /* ---- lists ---- */
 
-static size_t page_limit(size_t limit)
-{
-    return limit < LIMIT_MAX ? limit : LIMIT_MAX;
-}
-
 static void list_conversations(struct shard_reader *reader, struct store_list_conversations *list)
 {
     struct pl_error *err = &list->request.error;
     struct pl_arena *arena = &list->request.arena;
-    size_t limit = page_limit(list->limit);
+    size_t limit = shard_page_limit(list->limit);
     list->count = 0;
     list->has_more = false;
     mdb_sql_format(begin_sql(reader), "issi",
@@ -308,37 +268,34 @@ static void list_conversations(struct shard_reader *reader, struct store_list_co
             list->has_more = true;
             break;
         }
-        struct store_conversation *rows = scratch(reader, list->count + 1, sizeof(*rows));
+        struct store_conversation *rows =
+            shard_rows_reserve(&reader->rows, list->count + 1, sizeof(*rows));
         if (rows == NULL || !copy(reader->conn, 0, arena, &rows[list->count].id)) {
-            fail_memory(err);
+            shard_fail_memory(err);
             break;
         }
         rows[list->count] = (struct store_conversation){.id = rows[list->count].id};
         list->count++;
     }
-    if (finish(reader, err) != PARLEY_OK) {
-        return;
-    }
-    list->conversations =
-        pl_arena_memdup(arena, reader->rows, list->count * sizeof(struct store_conversation));
-    if (list->conversations == NULL) {
-        fail_memory(err);
+    if (finish(reader, err) == PARLEY_OK) {
+        shard_give_conversations(&reader->rows, list);
     }
 }
 
 static void take_members(struct shard_reader *reader, struct store_list_members *list)
 {
     struct pl_error *err = &list->request.error;
-    size_t limit = page_limit(list->limit);
+    size_t limit = shard_page_limit(list->limit);
     while (mdb_conn_row(reader->conn)) {
         if (list->count == limit) {
             list->has_more = true;
             return;
         }
-        struct store_member *rows = scratch(reader, list->count + 1, sizeof(*rows));
+        struct store_member *rows =
+            shard_rows_reserve(&reader->rows, list->count + 1, sizeof(*rows));
         if (rows == NULL ||
             !copy(reader->conn, 0, &list->request.arena, &rows[list->count].user_id)) {
-            fail_memory(err);
+            shard_fail_memory(err);
             return;
         }
         rows[list->count].role = (enum store_role)mdb_conn_i64(reader->conn, 1);
@@ -359,44 +316,23 @@ static void list_members(struct shard_reader *reader, struct store_list_members 
     mdb_sql_format(begin_sql(reader), "isi",
                    "SELECT user, role FROM member WHERE conversation=? AND user>? ORDER BY user"
                    " LIMIT ?",
-                   found.number, list->after, (int64_t)page_limit(list->limit) + 1);
+                   found.number, list->after, (int64_t)shard_page_limit(list->limit) + 1);
     mdb_conn_start(reader->conn, &reader->sql);
     take_members(reader, list);
-    if (finish(reader, err) != PARLEY_OK) {
-        return;
-    }
-    list->members = pl_arena_memdup(&list->request.arena, reader->rows,
-                                    list->count * sizeof(struct store_member));
-    if (list->members == NULL) {
-        fail_memory(err);
+    if (finish(reader, err) == PARLEY_OK) {
+        shard_give_members(&reader->rows, list);
     }
 }
 
 /* ---- a request ---- */
 
-static void answer(struct shard_reader *reader, struct store_request *request)
-{
-    switch ((int)request->op) {
-    case STORE_OP_READ:
-        read_log(reader, (struct store_read *)request);
-        return;
-    case STORE_OP_GET:
-        get(reader, (struct store_get *)request);
-        return;
-    case STORE_OP_LIST_CONVERSATIONS:
-        list_conversations(reader, (struct store_list_conversations *)request);
-        return;
-    case STORE_OP_LIST_MEMBERS:
-        list_members(reader, (struct store_list_members *)request);
-        return;
-    case SHARD_OP_LOOKUP:
-        look_up(reader, (struct shard_lookup_request *)request);
-        return;
-    default:
-        pl_fail(&request->error, PARLEY_UNIMPLEMENTED, "operation %d is no read", (int)request->op);
-        return;
-    }
-}
+static const struct shard_read_ops read_ops = {
+    .read_log = read_log,
+    .get = get,
+    .list_conversations = list_conversations,
+    .list_members = list_members,
+    .look_up = look_up,
+};
 
 void mdb_read(struct shard_reader *reader, struct store_request *request)
 {
@@ -412,7 +348,7 @@ void mdb_read(struct shard_reader *reader, struct store_request *request)
         if (reader->conn == NULL) {
             return;
         }
-        answer(reader, request);
+        shard_answer(&read_ops, reader, request);
         is_lost = mdb_conn_is_lost(reader->conn);
         mdb_pool_put(reader->place->pool, reader->conn);
         is_lost = is_lost && err->code != PARLEY_OK;
@@ -439,6 +375,6 @@ enum parley_code mdb_open_reader(struct shard_engine *base, unsigned lane,
 void mdb_close_reader(struct shard_reader *reader)
 {
     mdb_sql_deinit(&reader->sql);
-    pl_free(reader->rows);
+    shard_rows_deinit(&reader->rows);
     pl_free(reader);
 }

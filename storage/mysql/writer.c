@@ -21,6 +21,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "mysql/metrics.h"
+#include "shard/rules.h"
 
 #include <time.h>
 
@@ -143,8 +144,7 @@ static void do_request(struct shard_writer *writer, size_t index)
         }
         return;
     default:
-        pl_fail(&request->error, PARLEY_UNIMPLEMENTED, "operation %d is no write",
-                (int)request->op);
+        shard_fail_write(request);
         return;
     }
 }
@@ -413,27 +413,14 @@ static bool load_outbox(struct shard_writer *writer)
     return mdb_writer_is_well(writer);
 }
 
-/* The rows stay in the outbox; whoever needs them applied has to ask again. */
-static void fail_resync(struct shard_writer *writer, struct shard_batch *batch)
-{
-    for (size_t i = 0; i < batch->count; i++) {
-        struct store_request *request = batch->requests[i];
-        if (request->error.code == PARLEY_OK &&
-            (request->op == STORE_OP_CREATE || request->op == STORE_OP_CHANGE_MEMBERS ||
-             (int)request->op == SHARD_OP_RESYNC)) {
-            request->error = writer->failure;
-        }
-    }
-    writer->link_count = 0;
-}
-
 static void report_links(struct shard_writer *writer, struct shard_batch *batch,
                          int64_t outbox_first)
 {
     if (batch->resync && batch->is_committed) {
         batch->is_resynced = load_outbox(writer);
         if (!batch->is_resynced) {
-            fail_resync(writer, batch);
+            shard_fail_resync(batch, &writer->failure);
+            writer->link_count = 0;
         }
     }
     batch->links = writer->links;

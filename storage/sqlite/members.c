@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "base/mem.h"
 #include "shard/route.h"
+#include "shard/rules.h"
 
 #include <string.h>
 
@@ -200,22 +201,12 @@ static void add_members_event(struct shard_writer *writer, struct sqlite_head *h
 static bool may_change(struct shard_writer *writer, const struct sqlite_head *head,
                        struct store_change_members *change)
 {
-    struct pl_error *err = &change->request.error;
     enum store_role role =
         head == NULL ? STORE_ROLE_NONE : sqlite_writer_role(writer, head, change->actor);
     if (!sqlite_writer_is_well(writer)) {
         return false;
     }
-    bool is_leave = change->kind == STORE_MEMBERS_LEFT;
-    if (head == NULL || (role == STORE_ROLE_NONE && !is_leave)) {
-        pl_fail(err, PARLEY_NOT_FOUND, "no such conversation, or the actor is no member");
-        return false;
-    }
-    if (role != STORE_ROLE_OWNER && !is_leave) {
-        pl_fail(err, PARLEY_PERMISSION_DENIED, "only an owner adds and removes members");
-        return false;
-    }
-    return true;
+    return shard_may_change(head != NULL, role, change);
 }
 
 void sqlite_writer_change(struct shard_writer *writer, struct store_change_members *change)
@@ -340,13 +331,8 @@ static void describe_existing(struct shard_writer *writer, const struct sqlite_h
                               struct store_create *create)
 {
     describe(writer, head, create);
-    if (!sqlite_writer_is_well(writer)) {
-        return;
-    }
-    const struct store_bytes *by = &create->conversation.created_by;
-    if (by->len != create->creator.len || memcmp(by->data, create->creator.data, by->len) != 0) {
-        pl_fail(&create->request.error, PARLEY_ALREADY_EXISTS,
-                "the conversation was created by another user");
+    if (sqlite_writer_is_well(writer)) {
+        (void)shard_is_creator(create);
     }
 }
 

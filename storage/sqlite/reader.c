@@ -6,6 +6,7 @@
 #include "sqlite/engine_impl.h"
 
 #include "base/mem.h"
+#include "shard/answer.h"
 #include "shard/route.h"
 
 #include <string.h>
@@ -43,8 +44,7 @@ static const char *const texts[READ_STATEMENTS] = {
 struct shard_reader {
     sqlite3 *db;
     sqlite3_stmt *statements[READ_STATEMENTS];
-    void *rows; /* scratch: the rows of one answer */
-    size_t rows_bytes;
+    struct shard_rows rows;
 };
 
 /* A conversation's row, as far as reads need it. */
@@ -52,32 +52,6 @@ struct found {
     int64_t number;
     int64_t first_seq;
 };
-
-static enum parley_code fail_memory(struct pl_error *err)
-{
-    return pl_fail(err, PARLEY_UNAVAILABLE, "no memory for the answer");
-}
-
-static enum parley_code fail_not_found(struct pl_error *err)
-{
-    return pl_fail(err, PARLEY_NOT_FOUND, "no such conversation, or the user is no member");
-}
-
-/* Scratch for `count` rows of `size` bytes; keeps what is in it. NULL: no memory. */
-static void *scratch(struct shard_reader *reader, size_t count, size_t size)
-{
-    size_t bytes = count * size;
-    if (bytes > reader->rows_bytes) {
-        size_t wanted = bytes < 2 * reader->rows_bytes ? 2 * reader->rows_bytes : bytes;
-        void *rows = pl_realloc(reader->rows, wanted);
-        if (rows == NULL) {
-            return NULL;
-        }
-        reader->rows = rows;
-        reader->rows_bytes = wanted;
-    }
-    return reader->rows;
-}
 
 static enum parley_code fail_step(struct shard_reader *reader, int step, struct pl_error *err)
 {
@@ -117,7 +91,8 @@ static enum parley_code take_conversation(sqlite3_stmt *statement, struct store_
     }
     out->title = sqlite_column_copy(statement, 1, arena);
     out->created_by = sqlite_column_copy(statement, 2, arena);
-    return out->title.data == NULL || out->created_by.data == NULL ? fail_memory(err) : PARLEY_OK;
+    return out->title.data == NULL || out->created_by.data == NULL ? shard_fail_memory(err)
+                                                                   : PARLEY_OK;
 }
 
 /* Look up out->id as `user` sees it (len 0: anybody). NOT_FOUND as the port says. */
@@ -136,7 +111,7 @@ static enum parley_code find_conversation(struct shard_reader *reader, struct st
     } else {
         code = fail_step(reader, step, err);
         if (code == PARLEY_OK) {
-            code = fail_not_found(err);
+            code = shard_fail_not_found(err);
         }
     }
     (void)sqlite3_reset(statement);
@@ -145,7 +120,7 @@ static enum parley_code find_conversation(struct shard_reader *reader, struct st
     }
     code = find_role(reader, found->number, user, &out->role, err);
     if (code == PARLEY_OK && out->role == STORE_ROLE_NONE) {
-        code = fail_not_found(err);
+        code = shard_fail_not_found(err);
     }
     return code;
 }
@@ -177,7 +152,7 @@ static enum parley_code take_event(sqlite3_stmt *statement, struct store_event *
     char *to = pl_arena_alloc(arena, out->sender.len + out->client_message_id.len +
                                          out->content_type.len + out->body.len + 1);
     if (to == NULL) {
-        return fail_memory(err);
+        return shard_fail_memory(err);
     }
     to = put(to, &out->sender);
     to = put(to, &out->client_message_id);
@@ -197,9 +172,10 @@ static enum parley_code take_events(struct shard_reader *reader, sqlite3_stmt *s
         if (read->event_count > 0 && bytes + body > read->max_bytes) {
             return PARLEY_OK;
         }
-        struct store_event *rows = scratch(reader, read->event_count + 1, sizeof(*rows));
+        struct store_event *rows =
+            shard_rows_reserve(&reader->rows, read->event_count + 1, sizeof(*rows));
         if (rows == NULL) {
-            return fail_memory(err);
+            return shard_fail_memory(err);
         }
         if (take_event(statement, &rows[read->event_count], &read->request.arena, err) !=
             PARLEY_OK) {
@@ -230,20 +206,14 @@ static void read_log(struct shard_reader *reader, struct store_read *read)
     sqlite3_stmt *statement = reader->statements[read->backwards ? READ_BACKWARDS : READ_FORWARDS];
     sqlite_bind_i64(statement, 1, found.number);
     sqlite_bind_i64(statement, 2, from);
-    sqlite_bind_i64(statement, 3,
-                    (int64_t)(read->limit < STORE_PAGE_MAX ? read->limit : STORE_PAGE_MAX));
+    sqlite_bind_i64(statement, 3, (int64_t)shard_page_limit(read->limit));
     enum parley_code code = take_events(reader, statement, read);
     (void)sqlite3_reset(statement);
     if (code != PARLEY_OK) {
         read->event_count = 0;
         return;
     }
-    read->events = pl_arena_memdup(&read->request.arena, reader->rows,
-                                   read->event_count * sizeof(struct store_event));
-    if (read->events == NULL) {
-        read->event_count = 0;
-        fail_memory(err);
-    }
+    shard_give_events(&reader->rows, read);
 }
 
 /* ---- conversations ---- */
@@ -255,12 +225,8 @@ static void get(struct shard_reader *reader, struct store_get *get)
     struct pl_arena *arena = &get->request.arena;
     struct store_conversation *out = &get->conversation;
     *out = (struct store_conversation){.id = get->conversation_id};
-    if (find_conversation(reader, get->user, out, &found, arena, err) != PARLEY_OK) {
-        return;
-    }
-    out->id.data = pl_arena_strndup(arena, out->id.data, out->id.len);
-    if (out->id.data == NULL) {
-        fail_memory(err);
+    if (find_conversation(reader, get->user, out, &found, arena, err) == PARLEY_OK) {
+        shard_give_id(get);
     }
 }
 
@@ -281,18 +247,12 @@ static void look_up(struct shard_reader *reader, struct shard_lookup_request *lo
     }
 }
 
-/* How many rows to ask for, so as to know whether there are more. */
-static size_t page_limit(size_t limit)
-{
-    return limit < STORE_PAGE_MAX ? limit : STORE_PAGE_MAX;
-}
-
 static void list_conversations(struct shard_reader *reader, struct store_list_conversations *list)
 {
     sqlite3_stmt *statement = reader->statements[READ_LIST];
     struct pl_error *err = &list->request.error;
     struct store_conversation *rows = NULL;
-    size_t limit = page_limit(list->limit);
+    size_t limit = shard_page_limit(list->limit);
     int step = SQLITE_DONE;
     list->count = 0;
     list->has_more = false;
@@ -306,15 +266,15 @@ static void list_conversations(struct shard_reader *reader, struct store_list_co
             step = SQLITE_DONE;
             break;
         }
-        rows = scratch(reader, list->count + 1, sizeof(*rows));
+        rows = shard_rows_reserve(&reader->rows, list->count + 1, sizeof(*rows));
         if (rows == NULL) {
-            fail_memory(err);
+            shard_fail_memory(err);
             break;
         }
         rows[list->count] = (struct store_conversation){
             .id = sqlite_column_copy(statement, 0, &list->request.arena)};
         if (rows[list->count].id.data == NULL) {
-            fail_memory(err);
+            shard_fail_memory(err);
             break;
         }
         list->count++;
@@ -323,10 +283,8 @@ static void list_conversations(struct shard_reader *reader, struct store_list_co
         (void)fail_step(reader, step, err);
     }
     (void)sqlite3_reset(statement);
-    list->conversations =
-        pl_arena_memdup(&list->request.arena, reader->rows, list->count * sizeof(*rows));
-    if (list->conversations == NULL) {
-        fail_memory(err);
+    if (err->code == PARLEY_OK) {
+        shard_give_conversations(&reader->rows, list);
     }
 }
 
@@ -335,22 +293,22 @@ static void take_members(struct shard_reader *reader, sqlite3_stmt *statement,
 {
     struct pl_error *err = &list->request.error;
     struct store_member *rows = NULL;
-    size_t limit = page_limit(list->limit);
+    size_t limit = shard_page_limit(list->limit);
     int step = SQLITE_DONE;
     while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
         if (list->count == limit) {
             list->has_more = true;
             return;
         }
-        rows = scratch(reader, list->count + 1, sizeof(*rows));
+        rows = shard_rows_reserve(&reader->rows, list->count + 1, sizeof(*rows));
         if (rows == NULL) {
-            fail_memory(err);
+            shard_fail_memory(err);
             return;
         }
         rows[list->count].user_id = sqlite_column_copy(statement, 0, &list->request.arena);
         rows[list->count].role = (enum store_role)sqlite3_column_int(statement, 1);
         if (rows[list->count].user_id.data == NULL) {
-            fail_memory(err);
+            shard_fail_memory(err);
             return;
         }
         list->count++;
@@ -371,39 +329,21 @@ static void list_members(struct shard_reader *reader, struct store_list_members 
     sqlite3_stmt *statement = reader->statements[READ_MEMBERS];
     sqlite_bind_i64(statement, 1, found.number);
     sqlite_bind_text(statement, 2, list->after);
-    sqlite_bind_i64(statement, 3, (int64_t)page_limit(list->limit) + 1);
+    sqlite_bind_i64(statement, 3, (int64_t)shard_page_limit(list->limit) + 1);
     take_members(reader, statement, list);
     (void)sqlite3_reset(statement);
-    list->members = pl_arena_memdup(&list->request.arena, reader->rows,
-                                    list->count * sizeof(struct store_member));
-    if (list->members == NULL) {
-        fail_memory(err);
+    if (err->code == PARLEY_OK) {
+        shard_give_members(&reader->rows, list);
     }
 }
 
-static void answer(struct shard_reader *reader, struct store_request *request)
-{
-    switch ((int)request->op) {
-    case STORE_OP_READ:
-        read_log(reader, (struct store_read *)request);
-        return;
-    case STORE_OP_GET:
-        get(reader, (struct store_get *)request);
-        return;
-    case STORE_OP_LIST_CONVERSATIONS:
-        list_conversations(reader, (struct store_list_conversations *)request);
-        return;
-    case STORE_OP_LIST_MEMBERS:
-        list_members(reader, (struct store_list_members *)request);
-        return;
-    case SHARD_OP_LOOKUP:
-        look_up(reader, (struct shard_lookup_request *)request);
-        return;
-    default:
-        pl_fail(&request->error, PARLEY_UNIMPLEMENTED, "operation %d is no read", (int)request->op);
-        return;
-    }
-}
+static const struct shard_read_ops read_ops = {
+    .read_log = read_log,
+    .get = get,
+    .list_conversations = list_conversations,
+    .list_members = list_members,
+    .look_up = look_up,
+};
 
 /* BEGIN and COMMIT of a read wait for nothing and change nothing. */
 static bool run(struct shard_reader *reader, enum statement index)
@@ -419,7 +359,7 @@ void sqlite_read(struct shard_reader *reader, struct store_request *request)
         sqlite_db_fail(reader->db, "cannot read", &request->error);
         return;
     }
-    answer(reader, request);
+    shard_answer(&read_ops, reader, request);
     if (!run(reader, READ_END) && sqlite3_get_autocommit(reader->db) == 0) {
         (void)sqlite3_exec(reader->db, "ROLLBACK", NULL, NULL, NULL);
     }
@@ -452,6 +392,6 @@ void sqlite_close_reader(struct shard_reader *reader)
 {
     sqlite_db_finalize(reader->statements, READ_STATEMENTS);
     (void)sqlite3_close_v2(reader->db);
-    pl_free(reader->rows);
+    shard_rows_deinit(&reader->rows);
     pl_free(reader);
 }

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "shard/metrics.h"
+#include "shard/rules.h"
 
 #include <string.h>
 
@@ -207,8 +208,7 @@ static void refuse_append(struct shard_writer *writer, const struct sqlite_head 
         return;
     }
     if (sqlite_writer_is_well(writer)) {
-        pl_fail(&append->request.error, PARLEY_NOT_FOUND,
-                "no such conversation, or the sender is no member");
+        shard_fail_append(append);
     }
 }
 
@@ -267,8 +267,7 @@ static void do_request(struct shard_writer *writer, struct store_request *reques
     case SHARD_OP_RESYNC:
         return;
     default:
-        pl_fail(&request->error, PARLEY_UNIMPLEMENTED, "operation %d is no write",
-                (int)request->op);
+        shard_fail_write(request);
         return;
     }
 }
@@ -384,20 +383,6 @@ static bool run_one_by_one(struct shard_writer *writer, struct shard_batch *batc
     return is_committed;
 }
 
-/* The rows stay in the outbox; whoever needs them applied has to ask again. */
-static void fail_resync(struct shard_writer *writer, struct shard_batch *batch)
-{
-    for (size_t i = 0; i < batch->count; i++) {
-        struct store_request *request = batch->requests[i];
-        if (request->error.code == PARLEY_OK &&
-            (request->op == STORE_OP_CREATE || request->op == STORE_OP_CHANGE_MEMBERS ||
-             (int)request->op == SHARD_OP_RESYNC)) {
-            request->error = writer->failure;
-        }
-    }
-    writer->link_count = 0;
-}
-
 static void report_links(struct shard_writer *writer, struct shard_batch *batch,
                          int64_t outbox_first)
 {
@@ -405,7 +390,8 @@ static void report_links(struct shard_writer *writer, struct shard_batch *batch,
         pl_error_clear(&writer->failure);
         batch->is_resynced = sqlite_writer_load_outbox(writer);
         if (!batch->is_resynced) {
-            fail_resync(writer, batch);
+            shard_fail_resync(batch, &writer->failure);
+            writer->link_count = 0;
         }
     }
     batch->links = writer->links;

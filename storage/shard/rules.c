@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rules for writes; see rules.h. */
+#include "shard/rules.h"
+
+#include <string.h>
+
+bool shard_may_change(bool is_there, enum store_role role, struct store_change_members *change)
+{
+    struct pl_error *err = &change->request.error;
+    bool is_leave = change->kind == STORE_MEMBERS_LEFT;
+    if (!is_there || (role == STORE_ROLE_NONE && !is_leave)) {
+        pl_fail(err, PARLEY_NOT_FOUND, "no such conversation, or the actor is no member");
+        return false;
+    }
+    if (role != STORE_ROLE_OWNER && !is_leave) {
+        pl_fail(err, PARLEY_PERMISSION_DENIED, "only an owner adds and removes members");
+        return false;
+    }
+    return true;
+}
+
+bool shard_is_creator(struct store_create *create)
+{
+    const struct store_bytes *by = &create->conversation.created_by;
+    if (by->len != create->creator.len || memcmp(by->data, create->creator.data, by->len) != 0) {
+        pl_fail(&create->request.error, PARLEY_ALREADY_EXISTS,
+                "the conversation was created by another user");
+        return false;
+    }
+    return true;
+}
+
+void shard_fail_append(struct store_append *append)
+{
+    pl_fail(&append->request.error, PARLEY_NOT_FOUND,
+            "no such conversation, or the sender is no member");
+}
+
+void shard_fail_write(struct store_request *request)
+{
+    pl_fail(&request->error, PARLEY_UNIMPLEMENTED, "operation %d is no write", (int)request->op);
+}
+
+void shard_fail_resync(struct shard_batch *batch, const struct pl_error *failure)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        struct store_request *request = batch->requests[i];
+        if (request->error.code == PARLEY_OK &&
+            (request->op == STORE_OP_CREATE || request->op == STORE_OP_CHANGE_MEMBERS ||
+             (int)request->op == SHARD_OP_RESYNC)) {
+            request->error = *failure;
+        }
+    }
+}

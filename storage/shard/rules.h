@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PARLEY_SHARD_RULES_H
+#define PARLEY_SHARD_RULES_H
+
+/* What the port says of writes, once for all engines: who may do what, and what fails when. */
+
+#include "shard/engine.h"
+
+/* Whether somebody of this role may make the change; if not, the request has its failure.
+ * @param is_there  whether there is such a conversation */
+bool shard_may_change(bool is_there, enum store_role role, struct store_change_members *change);
+
+/* Whether the conversation that is there was created by the same user; if not, the request has its
+ * failure. */
+bool shard_is_creator(struct store_create *create);
+
+void shard_fail_append(struct store_append *append);  /* the sender may not */
+void shard_fail_write(struct store_request *request); /* it is none */
+
+/* The rows of the outbox that a batch was to report could not be read. They stay; whoever needs
+ * them applied has to ask again. */
+void shard_fail_resync(struct shard_batch *batch, const struct pl_error *failure);
+
+#endif /* PARLEY_SHARD_RULES_H */
