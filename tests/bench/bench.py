@@ -46,7 +46,8 @@ def prepare():
     os.makedirs(OUT, exist_ok=True)
     if not os.path.exists(os.path.join(ROOT, "build", "release", "build.ninja")):
         run(["cmake", "--preset", "release"], cwd=ROOT)
-    run(["cmake", "--build", "build/release"], cwd=ROOT)
+    run(["cmake", "--build", "build/release", "--target", "parleyd", "parley-bench",
+         "tests/bench/all"], cwd=ROOT)
 
 
 def pkg_config(*packages):
