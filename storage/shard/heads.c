@@ -27,22 +27,41 @@ static void free_lookups(struct job *job)
     }
 }
 
+/* A shard that did not answer blinds nobody to the others; only if none answered there is no
+ * answer.
+ */
+static void note_failures(struct job *job)
+{
+    size_t failed = 0;
+    struct pl_error error = PL_ERROR_INIT;
+    for (unsigned i = 0; i < job->store->options.shards; i++) {
+        const struct shard_lookup_request *lookup = &job->lookups[i].lookup;
+        if (lookup->request.error.code == PARLEY_OK) {
+            continue;
+        }
+        error = lookup->request.error;
+        failed += lookup->count;
+        for (size_t j = 0; j < lookup->count; j++) {
+            lookup->conversations[j]->head_seq = STORE_HEAD_UNKNOWN;
+        }
+    }
+    if (failed == job->outer->count) {
+        job->outer->request.error = error;
+    }
+}
+
 static void finish(struct job *job)
 {
     struct shard_store *store = job->store;
     struct store_heads *outer = job->outer;
-    int64_t *heads = pl_arena_alloc(&outer->request.arena, (outer->count + 1) * sizeof(*heads));
+    int64_t *heads = pl_arena_alloc(&outer->request.arena, outer->count * sizeof(*heads));
+    note_failures(job);
     for (size_t i = 0; heads != NULL && i < outer->count; i++) {
         heads[i] = job->found[i].head_seq;
     }
     outer->head_seqs = heads;
     if (heads == NULL) {
         pl_fail(&outer->request.error, PARLEY_UNAVAILABLE, "no memory for the heads");
-    }
-    for (unsigned i = 0; i < store->options.shards; i++) {
-        if (job->lookups[i].lookup.request.error.code != PARLEY_OK) {
-            outer->request.error = job->lookups[i].lookup.request.error;
-        }
     }
     free_lookups(job);
     shard_store_finish(store, &outer->request);
@@ -105,7 +124,7 @@ static struct job *make_job(struct shard_store *store, struct store_heads *reque
     return plan(job, arena) ? job : NULL;
 }
 
-/* A queue that is full turns its lookup away, and with it the whole request. */
+/* A queue that is full turns its lookup away. */
 static void start(struct shard_store *store, unsigned index, struct store_request *request)
 {
     struct shard *shard = &store->shards[index];

@@ -31,6 +31,7 @@
 #define STORE_MEMBERS_MAX      1000  /* in one request */
 #define STORE_PAGE_MAX         10000 /* rows in one answer, whatever its limit */
 #define STORE_HEADS_MAX        1000  /* conversations in one request */
+#define STORE_HEAD_UNKNOWN     (-1)  /* for now: see struct store_heads */
 
 struct store; /* opaque */
 
@@ -198,12 +199,14 @@ struct store_list_members {
     bool has_more;                      /* result */
 };
 
-/* The last seq of many conversations, never from a cache: it shows all that is committed. */
+/* The last seq of many conversations, never from a cache: it shows all that is committed. They live
+ * in many places: while one of these cannot be asked, its heads are STORE_HEAD_UNKNOWN and the
+ * others are told. Only if no head is known the request fails. */
 struct store_heads {
     struct store_request request;
     const struct store_bytes *ids;
     size_t count;             /* 1 to STORE_HEADS_MAX */
-    const int64_t *head_seqs; /* result: of each; 0: no such conversation */
+    const int64_t *head_seqs; /* result: of each; 0: no such conversation; or STORE_HEAD_UNKNOWN */
 };
 
 /* What one transaction added to one conversation, in seq order. All borrowed until return. */

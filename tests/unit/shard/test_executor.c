@@ -15,6 +15,8 @@
 
 #define SHARDS      2
 #define BATCHES_MAX 16
+#define HEAD        7
+#define ROOMS       20
 
 /* A user of the other shard than "room-1"'s. */
 static char user_name[16];
@@ -33,11 +35,16 @@ static struct engine {
     unsigned resyncs; /* batches that reported the whole outbox after the start */
     bool has_outbox;  /* a link that is not forgotten */
     bool is_closed;
+    bool is_down[SHARDS]; /* to readers */
 } world;
 
 struct shard_writer {
     unsigned shard;
     struct shard_link link;
+};
+
+struct shard_reader {
+    unsigned shard;
 };
 
 static enum parley_code open_writer(struct shard_engine *engine, unsigned shard,
@@ -54,9 +61,9 @@ static enum parley_code open_reader(struct shard_engine *engine, unsigned shard,
                                     struct shard_reader **reader, struct pl_error *err)
 {
     (void)engine;
-    (void)shard;
     (void)err;
-    *reader = NULL;
+    *reader = pl_calloc(1, sizeof(**reader));
+    (*reader)->shard = shard;
     return PARLEY_OK;
 }
 
@@ -127,10 +134,21 @@ static void write_batch(struct shard_writer *writer, struct shard_batch *batch)
     (void)pthread_mutex_unlock(&world.mutex);
 }
 
-static void read_nothing(struct shard_reader *reader, struct store_request *request)
+/* Every head is HEAD. A shard that is down is lost when one of them was read. */
+static void read_heads(struct shard_reader *reader, struct store_request *request)
 {
-    (void)reader;
-    (void)request;
+    struct shard_lookup_request *lookup = (struct shard_lookup_request *)request;
+    assert_int_equal(request->op, SHARD_OP_LOOKUP);
+    (void)pthread_mutex_lock(&world.mutex);
+    bool is_down = world.is_down[reader->shard];
+    (void)pthread_mutex_unlock(&world.mutex);
+    for (size_t i = 0; i < (is_down ? 1 : lookup->count); i++) {
+        lookup->conversations[i]->head_seq = HEAD;
+    }
+    if (is_down) {
+        pl_fail(&request->error, PARLEY_UNAVAILABLE, "shard %u is down", reader->shard);
+        request->error.retry_after_ms = 9;
+    }
 }
 
 static void close_writer(struct shard_writer *writer)
@@ -140,7 +158,7 @@ static void close_writer(struct shard_writer *writer)
 
 static void close_reader(struct shard_reader *reader)
 {
-    (void)reader;
+    pl_free(reader);
 }
 
 static void close_engine(struct shard_engine *engine)
@@ -148,7 +166,7 @@ static void close_engine(struct shard_engine *engine)
     ((struct engine *)engine)->is_closed = true;
 }
 
-static const struct shard_engine_ops ops = {open_writer,  open_reader,  write_batch, read_nothing,
+static const struct shard_engine_ops ops = {open_writer,  open_reader,  write_batch, read_heads,
                                             close_writer, close_reader, close_engine};
 
 static void set(bool *what, bool value)
@@ -301,6 +319,42 @@ static void test_links_that_failed_are_applied_with_the_retry(void **state)
     assert_int_equal(world.resyncs, 1);
 }
 
+static void test_a_shard_that_is_down_hides_only_its_own_heads(void **state)
+{
+    static const bool cases[][SHARDS] = {{false, false}, {true, false}, {false, true}};
+    char names[ROOMS][8];
+    struct store_bytes ids[ROOMS];
+    for (unsigned i = 0; i < ROOMS; i++) {
+        int len = snprintf(names[i], sizeof(names[i]), "room-%u", i);
+        ids[i] = (struct store_bytes){names[i], (size_t)len};
+    }
+    for (unsigned i = 0; i < PL_COUNT(cases); i++) {
+        struct store_heads heads = {.request.done = count_done, .ids = ids, .count = ROOMS};
+        set(&world.is_down[0], cases[i][0]);
+        set(&world.is_down[1], cases[i][1]);
+        store_heads(*state, &heads);
+        WAIT_FOR(atomic_load(&done_count) == i + 1);
+        assert_int_equal(heads.request.error.code, PARLEY_OK);
+        for (unsigned j = 0; j < ROOMS; j++) {
+            bool is_down = cases[i][shard_of(names[j], ids[j].len, SHARDS)];
+            assert_int_equal(heads.head_seqs[j], is_down ? STORE_HEAD_UNKNOWN : HEAD);
+        }
+        store_request_release(&heads.request);
+    }
+}
+
+static void test_no_heads_at_all_are_a_failure(void **state)
+{
+    const struct store_bytes id = {"room-1", 6};
+    struct store_heads heads = {.request.done = count_done, .ids = &id, .count = 1};
+    set(&world.is_down[shard_of(id.data, id.len, SHARDS)], true); /* the other one is not asked */
+    store_heads(*state, &heads);
+    WAIT_FOR(atomic_load(&done_count) == 1);
+    assert_int_equal(heads.request.error.code, PARLEY_UNAVAILABLE);
+    assert_int_equal(heads.request.error.retry_after_ms, 9);
+    store_request_release(&heads.request);
+}
+
 #define EXECUTOR_TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -310,6 +364,8 @@ int main(void)
         EXECUTOR_TEST(test_a_creation_is_answered_when_lists_show_it),
         EXECUTOR_TEST(test_a_repeat_waits_for_the_links_of_the_first),
         EXECUTOR_TEST(test_links_that_failed_are_applied_with_the_retry),
+        EXECUTOR_TEST(test_a_shard_that_is_down_hides_only_its_own_heads),
+        EXECUTOR_TEST(test_no_heads_at_all_are_a_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
