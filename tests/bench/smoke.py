@@ -18,6 +18,7 @@ RUNS = [
     ("send --unary --connections 3 --conversations 7", "sends_per_s"),
     ("send --rate 500 --threads 2 --scattered-ids", "sends_per_s"),
     ("fanout --subscribers 20", "deliveries_per_s"),
+    ("fanout --subscribers 2 --connections 3 --counting 20", "deliveries_per_s"),
     ("fanout --subscribers 20 --rate 50 --threads 2", "deliveries_per_s"),
     ("idle --connections 20 --pid {pid}", "rss_after"),
     ("idle --connections 20 --watch", "held"),

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One conversation, one sender, many subscribers: each must get each event once and in order, and
  * how long after it was due to be sent. The sender has the first worker's first connection to
- * itself if there is more than one. */
+ * itself if there is more than one. Counting subscribers (counters.h) must get as many, and their
+ * deliveries count by what had come at the start and at the end of the measured time. */
 #include "commands.h"
+#include "counters.h"
 #include "fleet.h"
 #include "report.h"
 #include "schedule.h"
@@ -21,7 +23,12 @@ struct fanout_run {
     const struct options *options;
     struct conversation conversation;
     struct tally tally;
-    atomic_llong last_seq; /* all that is sent; 0: not known yet */
+    atomic_llong last_seq;     /* all that is sent; 0: not known yet */
+    struct counters *counters; /* NULL: none */
+    uint64_t counted_before;   /* of the first worker, as the next three */
+    uint64_t counted;
+    bool has_begun;
+    bool has_ended;
 };
 
 struct fanout_worker {
@@ -63,11 +70,42 @@ static void on_event(struct subscriber *subscriber, int64_t seq, int64_t stamp)
     }
 }
 
+/* On the first worker, at each tick and at the end. */
+static void look_at_counters(struct worker *worker)
+{
+    struct fanout_run *run = worker->fleet->user;
+    if (run->counters == NULL || worker->index != 0) {
+        return;
+    }
+    if (worker->is_measured && !run->has_begun) {
+        run->has_begun = true;
+        run->counted_before = counters_total(run->counters);
+    }
+    if (worker->is_stopped && !run->has_ended) {
+        run->has_ended = true;
+        run->counted = counters_total(run->counters) - run->counted_before;
+    }
+}
+
+/* Whether the counting subscribers have all of the log, and "caught up". */
+static bool counters_are_done(struct worker *worker, int64_t last_seq)
+{
+    const struct fanout_run *run = worker->fleet->user;
+    int has = run->counters == NULL || worker->index != 0
+                  ? 1
+                  : counters_have(run->counters, (uint64_t)last_seq + 1);
+    if (has < 0) {
+        fleet_fail(worker, "a counting subscriber got more than was sent, or lost its call");
+    }
+    return has > 0;
+}
+
 /* All subscribers of this worker have seen the last event. */
 static void check_drained(struct worker *worker)
 {
     struct fanout_run *run = worker->fleet->user;
     const struct fanout_worker *mine = worker->user;
+    look_at_counters(worker);
     if (mine->sender != NULL && sender_outstanding(mine->sender) == 0) {
         atomic_store(&run->last_seq, run->conversation.head_seq + (int64_t)run->tally.acks);
     }
@@ -80,7 +118,9 @@ static void check_drained(struct worker *worker)
             return;
         }
     }
-    fleet_done(worker);
+    if (counters_are_done(worker, last_seq)) {
+        fleet_done(worker);
+    }
 }
 
 static void on_acked(struct sender *sender, int64_t intended_ns, int64_t now_ns)
@@ -151,6 +191,7 @@ static void tick(struct worker *worker, int64_t now_ns)
 {
     struct fanout_worker *mine = worker->user;
     int64_t intended_ns = 0;
+    look_at_counters(worker);
     while (mine->sender != NULL && !worker->is_done && sender_has_room(mine->sender) &&
            schedule_is_due(&mine->schedule, now_ns, &intended_ns)) {
         sender_push(mine->sender, intended_ns);
@@ -172,11 +213,37 @@ static void release(struct worker *worker)
 static const struct load load = {
     .prepare = prepare, .start = start, .tick = tick, .drain = check_drained, .release = release};
 
+static void report(const struct fanout_run *run, const struct fleet *fleet)
+{
+    const struct options *options = run->options;
+    struct report *report = report_new("fanout");
+    struct histogram *latency = pl_xcalloc(1, sizeof(*latency));
+    double deliveries = (double)fleet_counted(fleet) + (double)run->counted;
+    fleet_latency(fleet, latency);
+    report_add(report, "deliveries_per_s", deliveries / options->seconds, "1/s");
+    report_add(report, "sends_per_s",
+               deliveries / options->seconds / (options->subscribers + options->counting), "1/s");
+    report_add(report, "acked_and_checked", (double)run->tally.acks, "messages");
+    report_add_latency(report, "delivery", latency);
+    report_print_and_free(report, options->is_json);
+    pl_free(latency);
+}
+
+static int start_counters(struct fanout_run *run)
+{
+    const struct options *options = run->options;
+    if (options->counting < 1) {
+        return 0;
+    }
+    run->counters = counters_new(options, &run->conversation, (size_t)options->counting);
+    return run->counters != NULL ? 0 : -1;
+}
+
 int run_fanout(const struct options *options)
 {
     struct fanout_run run = {.options = options};
     struct fleet fleet;
-    if (setup_conversations(options, &run.conversation, 1, 0) != 0) {
+    if (setup_conversations(options, &run.conversation, 1, 0) != 0 || start_counters(&run) != 0) {
         return -1;
     }
     int rv = fleet_run(&fleet, options, &load, &run);
@@ -185,18 +252,9 @@ int run_fanout(const struct options *options)
         rv = -1;
     }
     if (rv == 0) {
-        struct report *report = report_new("fanout");
-        struct histogram *latency = pl_xcalloc(1, sizeof(*latency));
-        double deliveries = (double)fleet_counted(&fleet);
-        fleet_latency(&fleet, latency);
-        report_add(report, "deliveries_per_s", deliveries / options->seconds, "1/s");
-        report_add(report, "sends_per_s", deliveries / options->seconds / options->subscribers,
-                   "1/s");
-        report_add(report, "acked_and_checked", (double)run.tally.acks, "messages");
-        report_add_latency(report, "delivery", latency);
-        report_print_and_free(report, options->is_json);
-        pl_free(latency);
+        report(&run, &fleet);
     }
+    counters_free(run.counters);
     fleet_free(&fleet);
     return rv;
 }

@@ -50,6 +50,8 @@ static const struct option_row rows[] = {
      "message ids in no order, as UUIDs, instead of in the order of sending"},
     {"subscribers", COMMAND_FANOUT, KIND_NUMBER, AT(subscribers), "100",
      "Subscribe calls, spread over the connections"},
+    {"counting", COMMAND_FANOUT, KIND_NUMBER, AT(counting), "0",
+     "more subscribers, a connection each, that only count what they get"},
     {"messages", COMMAND_HISTORY, KIND_NUMBER, AT(messages), "10000",
      "length of the log that is read again and again, at most 10000"},
     {"page", COMMAND_HISTORY, KIND_NUMBER, AT(page), "1000", "events to a page"},

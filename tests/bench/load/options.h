@@ -29,6 +29,7 @@ struct options {
     double size;
     double conversations;
     double subscribers;
+    double counting;
     double messages;
     double page;
     double pid;
