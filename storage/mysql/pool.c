@@ -304,14 +304,15 @@ static struct mdb_conn *fail_take_locked(struct mdb_pool *pool, struct pl_error 
     return NULL;
 }
 
-/* The one that was used last: it is warm, and the others may grow idle enough to be closed. */
+/* The one that was used last: it is warm, and the others may grow idle enough to be closed. Those
+ * that are still idle when the shard has just gone down are no good. */
 static struct mdb_conn *wait_idle_locked(struct mdb_pool *pool, bool is_patient, int64_t until_ns)
 {
     struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
                              .tv_nsec = (long)(until_ns % NS_PER_S)};
     int waited = 0;
     pool->waiting++;
-    while (pl_list_is_empty(&pool->idle) && (is_patient || !pool->is_down) && waited == 0) {
+    while (waited == 0 && (pool->is_down ? is_patient : pl_list_is_empty(&pool->idle))) {
         (void)pthread_cond_signal(&pool->wanted);
         waited = pthread_cond_timedwait(&pool->returned, &pool->mutex, &until);
     }

@@ -173,6 +173,27 @@ static void test_a_connection_that_was_cut_is_replaced(void **state)
     WAIT_FOR(can_work(world));
 }
 
+/* The others may have been cut as well: until the pool has closed them nobody may have one. */
+static void test_who_lost_a_connection_waits_for_a_new_one_though_others_are_idle(void **state)
+{
+    struct world *world = *state;
+    char sql[64];
+    struct pl_error error = PL_ERROR_INIT;
+    world->options.wait_ns = 5000 * MS;
+    open_pool(world);
+    struct mdb_conn *conn = take(world, 5000);
+    struct mdb_conn *other = take(world, 5000);
+    mdb_pool_put(world->pool, other);
+    (void)snprintf(sql, sizeof(sql), "KILL %llu", (unsigned long long)mdb_conn_thread_id(conn));
+    assert_int_equal(mariadb_run(&place_server, 0, sql), 0);
+    WAIT_FOR(mdb_conn_exec(conn, "DO 1", NULL) == MDB_LOST);
+    mdb_pool_put(world->pool, conn);
+    conn = mdb_pool_take(world->pool, true, pl_clock_monotonic_ns() + 5000 * MS, &error);
+    assert_non_null(conn);
+    assert_int_equal(mdb_conn_exec(conn, "DO 1", NULL), MDB_OK);
+    mdb_pool_put(world->pool, conn);
+}
+
 static void test_a_frozen_server_costs_one_deadline_and_then_nothing(void **state)
 {
     struct world *world = *state;
@@ -275,6 +296,7 @@ int main(void)
         POOL_TEST(test_what_is_old_is_replaced),
         POOL_TEST(test_a_statement_over_its_deadline_ends_here_and_on_the_server),
         POOL_TEST(test_a_connection_that_was_cut_is_replaced),
+        POOL_TEST(test_who_lost_a_connection_waits_for_a_new_one_though_others_are_idle),
         POOL_TEST(test_a_frozen_server_costs_one_deadline_and_then_nothing),
         POOL_TEST(test_a_killed_server_is_found_again_by_itself),
         POOL_TEST(test_a_new_password_is_taken_from_the_file),
