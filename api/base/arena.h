@@ -39,4 +39,10 @@ char *pl_arena_strndup(struct pl_arena *arena, const char *text, size_t len);
 char *pl_arena_strdup(struct pl_arena *arena, const char *text);
 void *pl_arena_memdup(struct pl_arena *arena, const void *data, size_t len);
 
+/* Bytes handed out since init or reset. */
+static inline size_t pl_arena_used(const struct pl_arena *arena)
+{
+    return arena->used_bytes;
+}
+
 #endif /* PARLEY_BASE_ARENA_H */

@@ -183,6 +183,16 @@ static void on_stream_message(parley_server_call *call, const uint8_t *data, siz
     }
 }
 
+static void take_request(parley_server_call *call, const uint8_t *data, size_t len)
+{
+    if (!call_may_take_request(call)) {
+        return;
+    }
+    size_t before = pl_arena_used(call->arena);
+    call->request = decode(call, call->arena, data, len);
+    call_count_request(call, pl_arena_used(call->arena) - before);
+}
+
 void call_on_message(parley_server_call *call, const uint8_t *data, size_t len)
 {
     if (call->is_over) {
@@ -194,8 +204,8 @@ void call_on_message(parley_server_call *call, const uint8_t *data, size_t len)
         on_stream_message(call, data, len);
     } else if (call->request != NULL) {
         call_end_text(call, PARLEY_UNIMPLEMENTED, "more than one message for a unary request");
-    } else if (call_count_request(call, len)) {
-        call->request = decode(call, call->arena, data, len);
+    } else {
+        take_request(call, data, len);
     }
 }
 

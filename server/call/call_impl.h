@@ -48,7 +48,7 @@ struct parley_server {
 struct call_slots {
     size_t refs;
     size_t kept;          /* by calls that are gone */
-    size_t request_bytes; /* of requests that live as long as their calls */
+    size_t request_bytes; /* of unpacked requests, which live as long as their calls */
 };
 
 struct call_lane {
@@ -103,7 +103,9 @@ const struct method_entry *server_find(const parley_server *server, const char *
 void call_wait_for_request(parley_server_call *call);
 /* slots.c: the one request of a call stays until the call is closed. false: the call has been
  * ended, since its connection has too many such. */
-bool call_count_request(parley_server_call *call, size_t len);
+bool call_may_take_request(parley_server_call *call);
+/* @param bytes  that it takes unpacked: many times what came, if it is made for that. */
+void call_count_request(parley_server_call *call, size_t bytes);
 void call_uncount_request(parley_server_call *call);
 /* answer.c: the one way in which a call is answered. The status is borrowed until return. */
 void call_end(parley_server_call *call, const struct pl_status *status);

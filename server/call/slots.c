@@ -25,19 +25,21 @@ size_t call_slots_kept(const struct call_slots *slots)
     return slots->kept;
 }
 
-bool call_count_request(parley_server_call *call, size_t len)
+bool call_may_take_request(parley_server_call *call)
 {
-    struct call_slots *slots = call->slots;
-    if (slots == NULL) {
+    if (call->slots == NULL || call->slots->request_bytes < CALL_REQUESTS_BYTES_MAX) {
         return true;
     }
-    if (slots->request_bytes >= CALL_REQUESTS_BYTES_MAX) {
-        call_end_text(call, PARLEY_RESOURCE_EXHAUSTED, "too much is asked on one connection");
-        return false;
+    call_end_text(call, PARLEY_RESOURCE_EXHAUSTED, "too much is asked on one connection");
+    return false;
+}
+
+void call_count_request(parley_server_call *call, size_t bytes)
+{
+    if (call->slots != NULL) {
+        call->slots->request_bytes += bytes;
+        call->request_bytes = bytes;
     }
-    slots->request_bytes += len;
-    call->request_bytes = len;
-    return true;
 }
 
 void call_uncount_request(parley_server_call *call)

@@ -54,7 +54,8 @@ static void test_requests_of_one_connection_are_limited_together(void **state)
         struct fake_call second = {.slots = slots};
         struct fake_call third = {.slots = slots};
         fake_request(&fake, &first, "/test.Echo/Down");
-        slots->request_bytes += CALL_REQUESTS_BYTES_MAX - 8; /* as if others had so much */
+        size_t others = CALL_REQUESTS_BYTES_MAX - 1 - slots->request_bytes;
+        slots->request_bytes += others; /* as if they had so much */
         fake_request(&fake, &second, "/test.Echo/Unary");
         assert_int_equal(second.finishes, 0);
         fake_request(&fake, &third, "/test.Echo/Unary");
@@ -62,10 +63,33 @@ static void test_requests_of_one_connection_are_limited_together(void **state)
         assert_int_equal(third.finishes, 1);
         fake_close(&third, PARLEY_OK);
         fake_close(&second, PARLEY_OK);
-        slots->request_bytes -= CALL_REQUESTS_BYTES_MAX - 8;
+        slots->request_bytes -= others;
         fake_close(&first, PARLEY_OK);
         assert_int_equal(slots->request_bytes, 0);
     }
+    call_slots_unref(slots);
+    fake_server_deinit(&fake);
+}
+
+/* Each copy of a singular field is unpacked, and only the last one is part of the message. */
+static void test_a_request_counts_with_what_it_takes_unpacked(void **state)
+{
+    (void)state;
+    struct fake_server fake;
+    struct call_slots *slots = call_slots_new();
+    struct fake_call swollen = {.slots = slots};
+    uint8_t data[3 * 1000];
+    assert_non_null(slots);
+    for (size_t i = 0; i < sizeof(data); i += 3) {
+        memcpy(data + i, "\x0a\x01x", 3);
+    }
+    fake_server_init(&fake);
+    fake_open(&fake, &swollen, "/test.Echo/Unary", INT64_MAX);
+    call_on_message(swollen.call, data, sizeof(data));
+    assert_int_equal(swollen.finishes, 0);
+    assert_in_range(slots->request_bytes, 2 * sizeof(data), 16 * sizeof(data) + 65536);
+    fake_close(&swollen, PARLEY_CANCELLED);
+    assert_int_equal(slots->request_bytes, 0);
     call_slots_unref(slots);
     fake_server_deinit(&fake);
 }
@@ -533,6 +557,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_unary_call_is_run_at_the_half_close_and_answered_once),
         cmocka_unit_test(test_requests_of_one_connection_are_limited_together),
+        cmocka_unit_test(test_a_request_counts_with_what_it_takes_unpacked),
         cmocka_unit_test(test_what_is_wrong_with_a_request_is_answered_without_the_handler),
         cmocka_unit_test(test_r15_what_is_no_message_ends_with_internal),
         cmocka_unit_test(test_c2_what_is_no_message_may_be_encoded_in_a_way_we_do_not_know),
