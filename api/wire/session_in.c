@@ -89,8 +89,7 @@ static size_t deliver(struct pl_stream *stream, const uint8_t *data, size_t len)
         stream->is_delivering = true;
         session->events->on_message(session->owner, stream, message.data, message.len);
         stream->is_delivering = false;
-    }
-    if (stream->is_input_over) {
+        /* Not later: a reader may pause here for as long as it likes. */
         pl_framer_deinit(&stream->framer);
         pl_stream_count_partial(stream);
     }

@@ -227,6 +227,54 @@ static void test_r14_unfinished_messages_of_a_connection_are_limited(void **stat
     pair_free(pair);
 }
 
+/* In two pieces each, so that it is collected. */
+static void write_in_two(struct pair *pair, const struct pair_log *call, size_t len)
+{
+    struct pl_buf *message = pair_message(len, 'm');
+    struct pl_buf *last = pl_buf_copy(message->data + message->len - 1, 1);
+    assert_non_null(last);
+    message->len--;
+    (void)pl_stream_write(call->stream, message, 0);
+    pair_pump(pair);
+    (void)pl_stream_write(call->stream, last, 0);
+    pair_pump(pair);
+    pl_buf_unref(message);
+    pl_buf_unref(last);
+}
+
+static void test_r14_messages_that_came_whole_are_no_unfinished_ones(void **state)
+{
+    (void)state;
+    struct pl_session_limits limits = {.message_bytes_max = 32 * KIB};
+    struct pair *pair = pair_new(NULL, &limits);
+    pair->server.hooks.on_message = pause_after;
+    for (size_t i = 0; i < 20; i++) {
+        const struct pair_log *call = pair_open(pair, "/a.B/C");
+        write_in_two(pair, call, 32 * KIB);
+        assert_int_equal(call->closes, 0);
+        assert_int_equal(pair_last(&pair->server)->messages, 1);
+        assert_int_equal(pair->server.session->partial_bytes, 0);
+        assert_null(pair_last(&pair->server)->stream->framer.body);
+    }
+    pair_free(pair);
+}
+
+static void test_f1_a_paused_reader_holds_no_message_that_it_has_had(void **state)
+{
+    (void)state;
+    struct pair *pair = pair_new(NULL, NULL);
+    pair->server.hooks.on_message = pause_after;
+    const struct pl_open open = {.path = "/a.B/C", .timeout_ns = INT64_MAX, .compress = true};
+    struct pair_log *call = pair_open_with(pair, &open);
+    (void)pair_write(call, 1000 * KIB, 'z');
+    pair_pump(pair);
+    const struct pair_log *served = pair->server.logs[0];
+    assert_int_equal(served->bytes_len, 1000 * KIB);
+    assert_true(pair->to_server_bytes < 100 * KIB); /* gzipped */
+    assert_null(served->stream->framer.body);
+    pair_free(pair);
+}
+
 static void test_f5_writer_is_told_to_stop_and_once_to_go_on(void **state)
 {
     (void)state;
@@ -332,6 +380,8 @@ int main(void)
         cmocka_unit_test(test_f1_client_that_pauses_gets_all_after_the_trailers_came),
         cmocka_unit_test(test_f1_cancel_while_paused_drops_what_is_held),
         cmocka_unit_test(test_r14_unfinished_messages_of_a_connection_are_limited),
+        cmocka_unit_test(test_r14_messages_that_came_whole_are_no_unfinished_ones),
+        cmocka_unit_test(test_f1_a_paused_reader_holds_no_message_that_it_has_had),
         cmocka_unit_test(test_f5_writer_is_told_to_stop_and_once_to_go_on),
         cmocka_unit_test(test_f5_a_full_connection_stops_the_writers_of_all_streams),
         cmocka_unit_test(test_f5_who_writes_to_an_overfull_connection_is_reset),
