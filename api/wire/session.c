@@ -96,6 +96,7 @@ enum parley_code pl_session_new(struct pl_wire *wire, const struct pl_session_op
     made->plain_text = options->plain_text;
     pl_list_init(&made->streams);
     pl_list_init(&made->work);
+    pl_list_init(&made->partial);
     pl_flood_init(&made->flood);
     set_limits(made, &options->limits);
     pl_h2_memory_init(&made->memory, options->may_rest ? &wire->h2_pool : NULL);
@@ -381,6 +382,11 @@ uint64_t pl_session_sent_data_frames(const struct pl_session *session)
 uint64_t pl_session_open_block(const struct pl_session *session)
 {
     return session->open_block;
+}
+
+uint64_t pl_session_begun_messages(const struct pl_session *session)
+{
+    return session->begun_messages;
 }
 
 bool pl_session_has_room(struct pl_session *session)

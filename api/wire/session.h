@@ -134,6 +134,12 @@ uint64_t pl_session_sent_data_frames(const struct pl_session *session);
 /* Number of the header block that has begun to come and is not whole; 0: none. Who sees the same
  * number for long has a peer that keeps us waiting. */
 uint64_t pl_session_open_block(const struct pl_session *session);
+/* Monotonic counter of messages that have begun to come in pieces. */
+uint64_t pl_session_begun_messages(const struct pl_session *session);
+/* End the calls (DEADLINE_EXCEEDED) whose messages are of the first `begun` and have not come
+ * whole, but for those that are paused: whoever calls this now and then has a limit on how long a
+ * message may take. */
+void pl_session_end_unfinished(struct pl_session *session, uint64_t begun);
 
 /* ---- streams, server ---- */
 

@@ -56,7 +56,9 @@ struct pl_session {
     struct pl_stream *recent; /* the one that the last frame was for: saves nghttp2's lookup */
     size_t stream_count;
     size_t queued_bytes;
-    size_t partial_bytes; /* of messages that have come in part */
+    struct pl_list partial;  /* streams amid a message, the one that began it first at the head */
+    uint64_t begun_messages; /* that have been in `partial` */
+    size_t partial_bytes;    /* of messages that have come in part */
     uint64_t received_bytes;
     uint64_t blocks;          /* header blocks that have begun */
     uint64_t open_block;      /* the one that has not ended; 0: none */
@@ -105,6 +107,7 @@ enum pl_work {
 struct pl_stream {
     struct pl_list node; /* session->streams, or wire->recycled */
     struct pl_list work_node;
+    struct pl_list partial_node;
     struct pl_session *session;
     void *user;
     int32_t id;
@@ -116,7 +119,8 @@ struct pl_stream {
     struct pl_framer framer;
     struct pl_buf *held; /* input that came while paused, from held_offset */
     size_t held_offset;
-    size_t partial_bytes; /* in session->partial_bytes */
+    uint64_t begun_message; /* session->begun_messages when it came into session->partial */
+    size_t partial_bytes;   /* in session->partial_bytes */
     const nghttp2_nv
         *trailers; /* server: to send at the end of the queue; static or in the arena */
     size_t trailers_count;
@@ -165,7 +169,7 @@ void pl_stream_close_user(struct pl_stream *stream); /* on_close, if it did not 
 void pl_stream_recycle_if_over(struct pl_stream *stream);
 void pl_stream_set_status(struct pl_stream *stream, enum parley_code code, const char *message);
 void pl_stream_drop_input(struct pl_stream *stream); /* and take no more */
-/* What the framer collected has changed. */
+/* What the framer collects has changed. */
 void pl_stream_count_partial(struct pl_stream *stream);
 void pl_stream_drop_output(struct pl_stream *stream);
 void pl_stream_add_work(struct pl_stream *stream, unsigned work);

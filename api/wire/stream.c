@@ -59,11 +59,41 @@ void pl_stream_drop_output(struct pl_stream *stream)
     pl_session_count_unqueued(stream->session, bytes);
 }
 
+static void begin_message(struct pl_stream *stream)
+{
+    stream->begun_message = ++stream->session->begun_messages;
+    pl_list_push(&stream->session->partial, &stream->partial_node);
+}
+
 void pl_stream_count_partial(struct pl_stream *stream)
 {
     size_t bytes = pl_framer_held_bytes(&stream->framer);
     stream->session->partial_bytes += bytes - stream->partial_bytes;
     stream->partial_bytes = bytes;
+    if (!pl_framer_is_partial(&stream->framer)) {
+        pl_list_remove(&stream->partial_node);
+    } else if (!pl_list_is_linked(&stream->partial_node)) {
+        begin_message(stream);
+    }
+}
+
+void pl_session_end_unfinished(struct pl_session *session, uint64_t begun)
+{
+    while (!pl_list_is_empty(&session->partial)) {
+        struct pl_stream *stream =
+            PL_LIST_ENTRY(session->partial.next, struct pl_stream, partial_node);
+        if (stream->begun_message > begun) {
+            return;
+        }
+        pl_list_remove(&stream->partial_node);
+        if (stream->is_paused) {
+            begin_message(stream); /* it waits for us */
+        } else {
+            pl_stream_abort(stream, &(struct pl_status){.code = PARLEY_DEADLINE_EXCEEDED,
+                                                        .message = "a message did not come whole "
+                                                                   "in time"});
+        }
+    }
 }
 
 void pl_stream_drop_input(struct pl_stream *stream)

@@ -88,6 +88,7 @@ static struct grpc_link *new_link(struct grpc_port *port)
     link->received_ms = pl_loop_now_ms(port->loop);
     link->busy_ms = link->received_ms;
     link->data_ms = link->received_ms;
+    link->messages_ms = link->received_ms;
     link->age_due_ms = age_due(port);
     link->cut_due_ms = INT64_MAX;
     return link;
@@ -194,6 +195,17 @@ static bool check_headers(struct grpc_link *link, int64_t now_ms)
     return false;
 }
 
+/* As long as a message is not whole we hold what has come of it. */
+static void end_slow_messages(struct grpc_link *link, int64_t now_ms)
+{
+    struct pl_session *session = pl_conn_session(link->conn);
+    if (now_ms - link->messages_ms >= link->port->grpc->options.message_timeout_ms) {
+        pl_session_end_unfinished(session, link->messages);
+        link->messages = pl_session_begun_messages(session);
+        link->messages_ms = now_ms;
+    }
+}
+
 /* A reader may take its time, but one that keeps its windows shut would have us hold what waits for
  * it as long as it answers pings. @return false: it is closed. */
 static bool check_progress(struct grpc_link *link, int64_t now_ms)
@@ -242,6 +254,7 @@ void grpc_link_sweep(struct grpc_link *link, int64_t now_ms)
         !check_progress(link, now_ms) || !check_age_grace(link, now_ms)) {
         return;
     }
+    end_slow_messages(link, now_ms);
     if (link->calls != link->calls_swept ||
         pl_session_stream_count(pl_conn_session(link->conn)) > 0) {
         link->calls_swept = link->calls;

@@ -38,6 +38,8 @@ struct grpc_server_options {
     int64_t keepalive_ms;         /* ping after so long without a byte; 0: 60 s */
     int64_t keepalive_timeout_ms; /* ... and close after so much longer; 0: 20 s */
     int64_t headers_timeout_ms;   /* for the headers of a call to come whole; 0: 10 s */
+    int64_t message_timeout_ms;   /* for a message that has begun to come whole: so long, or up to
+                                     twice that; 0: 60 s */
     int64_t stall_ms;             /* for queued bytes of any call to move at all; 0: 5 min */
     int64_t idle_ms;              /* close politely after so long without calls; 0: 15 min */
     int64_t age_ms;               /* close politely after so long, +-10 %; 0: never */

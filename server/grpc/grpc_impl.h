@@ -62,8 +62,10 @@ struct grpc_link {
     int64_t received_ms;     /* when that was */
     uint64_t block;          /* header block that was not whole at the last sweep; 0: none */
     int64_t block_ms;        /* when it was first seen */
-    uint64_t data_frames;    /* sent at the last sweep at which none waited or some had moved */
-    int64_t data_ms;         /* when that was */
+    uint64_t messages;       /* that had begun to come at messages_ms */
+    int64_t messages_ms;
+    uint64_t data_frames; /* sent at the last sweep at which none waited or some had moved */
+    int64_t data_ms;      /* when that was */
     uint64_t calls;
     uint64_t calls_swept; /* `calls` at the last sweep */
     int64_t busy_ms;      /* when it last had calls */

@@ -3,6 +3,7 @@
  * The service is health, whose Watch keeps a call open as long as one likes. */
 #include "base/clock.h"
 #include "builtin/health.h"
+#include "builtin/reflection.h"
 #include "core/loops.h"
 #include "grpc/grpc.h"
 #include "support/check.h"
@@ -18,6 +19,7 @@ struct site {
     struct loops *loops;
     parley_server *server;
     struct health *health;
+    struct reflection *reflection;
     struct grpc_server *grpc;
 };
 
@@ -28,6 +30,7 @@ static void open_site(struct site *site, struct grpc_server_options options)
     assert_int_equal(loops_new(2, &site->loops, NULL), PARLEY_OK);
     assert_int_equal(server_new(&site->server, NULL), PARLEY_OK);
     assert_int_equal(health_new(site->server, site->loops, true, &site->health, NULL), PARLEY_OK);
+    assert_int_equal(reflection_new(site->server, &site->reflection, NULL), PARLEY_OK);
     assert_int_equal(loops_start(site->loops, NULL), PARLEY_OK);
     assert_int_equal(grpc_server_start(site->loops, site->server, &options, &site->grpc, NULL),
                      PARLEY_OK);
@@ -41,6 +44,7 @@ static void close_site(struct site *site)
     grpc_server_free(site->grpc);
     health_free(site->health);
     server_free(site->server);
+    reflection_free(site->reflection);
     loops_free(site->loops);
 }
 
@@ -52,6 +56,8 @@ static void close_site(struct site *site)
 
 static const char *const check_call[] = CALL("/grpc.health.v1.Health/Check");
 static const char *const watch_call[] = CALL("/grpc.health.v1.Health/Watch");
+static const char *const reflect_call[] =
+    CALL("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
 static const uint8_t empty[5];
 
 static void start(struct client *client, const char *const *headers)
@@ -177,6 +183,26 @@ static void test_headers_that_drip_are_not_waited_for(void **state)
     check(&alive);
     (void)close(slow);
     client_close(&alive);
+    close_site(&site);
+}
+
+static void test_a_stream_whose_message_never_comes_whole_is_ended(void **state)
+{
+    (void)state;
+    static const uint8_t part[] = {0, 0, 0, 0, 10, 1};
+    const struct client_request request = {
+        .headers = reflect_call, .body = part, .body_len = sizeof(part), .is_open_ended = true};
+    struct site site;
+    struct client client;
+    open_site(&site, (struct grpc_server_options){.message_timeout_ms = 300});
+    client_open(&client, grpc_server_address(site.grpc), NULL, 0);
+    int64_t start_ms = wait_deadline(0);
+    client_start(&client, &request);
+    client_finish(&client);
+    assert_string_equal(client.answer.grpc_status, "4"); /* DEADLINE_EXCEEDED */
+    assert_true(wait_deadline(0) - start_ms >= 250);
+    check(&client);
+    client_close(&client);
     close_site(&site);
 }
 
@@ -432,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_connections_over_the_limit_are_closed_at_once),
         cmocka_unit_test(test_a_client_that_answers_no_ping_is_closed),
         cmocka_unit_test(test_headers_that_drip_are_not_waited_for),
+        cmocka_unit_test(test_a_stream_whose_message_never_comes_whole_is_ended),
         cmocka_unit_test(test_a_client_that_takes_nothing_is_closed_though_it_answers_pings),
         cmocka_unit_test(test_an_idle_connection_is_closed_politely_and_a_busy_one_stays),
         cmocka_unit_test(test_an_old_connection_is_told_to_go_and_its_call_goes_on),

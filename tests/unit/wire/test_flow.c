@@ -275,6 +275,47 @@ static void test_f1_a_paused_reader_holds_no_message_that_it_has_had(void **stat
     pair_free(pair);
 }
 
+static struct pair_log *open_unfinished(struct pair *pair)
+{
+    struct pair_log *call = pair_open(pair, "/a.B/C");
+    struct pl_buf *message = pair_message(1 * KIB, 'm');
+    message->len--;
+    (void)pl_stream_write(call->stream, message, 0);
+    pl_buf_unref(message);
+    pair_pump(pair);
+    return call;
+}
+
+static void test_r14_messages_that_are_never_finished_can_be_ended(void **state)
+{
+    (void)state;
+    struct pair *pair = pair_new(NULL, NULL);
+    const struct pair_log *first = open_unfinished(pair);
+    const struct pair_log *paused = open_unfinished(pair);
+    pl_stream_pause(pair_last(&pair->server)->stream, true);
+    const struct pair_log *whole = pair_open(pair, "/a.B/C");
+    write_in_two(pair, whole, 1 * KIB);
+    write_in_two(pair, first, 0); /* its end, and the beginning of another */
+    uint64_t begun = pl_session_begun_messages(pair->server.session);
+    const struct pair_log *late = open_unfinished(pair);
+    for (int round = 0; round < 2; round++) {
+        pl_session_end_unfinished(pair->server.session, begun);
+        pair_pump(pair);
+        assert_int_equal(first->closes, 1);
+        assert_int_equal(first->code, PARLEY_DEADLINE_EXCEEDED);
+        assert_int_equal(paused->closes + whole->closes + late->closes, 0);
+    }
+    begun = pl_session_begun_messages(pair->server.session);
+    pl_stream_pause(pair->server.logs[1]->stream, false);
+    pl_session_end_unfinished(pair->server.session, begun);
+    pair_pump(pair);
+    assert_int_equal(paused->code, PARLEY_DEADLINE_EXCEEDED);
+    assert_int_equal(late->code, PARLEY_DEADLINE_EXCEEDED);
+    assert_int_equal(whole->closes, 0);
+    assert_int_equal(pair->server.session->partial_bytes, 0);
+    pair_free(pair);
+}
+
 static void test_f5_writer_is_told_to_stop_and_once_to_go_on(void **state)
 {
     (void)state;
@@ -382,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_r14_unfinished_messages_of_a_connection_are_limited),
         cmocka_unit_test(test_r14_messages_that_came_whole_are_no_unfinished_ones),
         cmocka_unit_test(test_f1_a_paused_reader_holds_no_message_that_it_has_had),
+        cmocka_unit_test(test_r14_messages_that_are_never_finished_can_be_ended),
         cmocka_unit_test(test_f5_writer_is_told_to_stop_and_once_to_go_on),
         cmocka_unit_test(test_f5_a_full_connection_stops_the_writers_of_all_streams),
         cmocka_unit_test(test_f5_who_writes_to_an_overfull_connection_is_reset),
