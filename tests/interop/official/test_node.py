@@ -29,8 +29,7 @@ def read(path):
 
 def install():
     """The pinned packages beside our scripts. @return their folder"""
-    if shutil.which("npm") is None:
-        peer.leave_out("npm", "@grpc/grpc-js and connect-node")
+    peer.need("npm", "apt-get install npm")
     folder = os.path.join(peer.BUILD, "node")
     os.makedirs(folder, exist_ok=True)
     for name in SCRIPTS + LISTS:
