@@ -44,8 +44,8 @@ def prepare():
                     os.path.join(ROOT, "deploy", "packages.txt"), os.path.join(HERE, "packages.txt")],
                    check=True)
     os.makedirs(OUT, exist_ok=True)
-    if not os.path.exists(os.path.join(ROOT, "build", "release", "build.ninja")):
-        run(["cmake", "--preset", "release"], cwd=ROOT)
+    # deploy/quickstart, which builds there too, turns it off.
+    run(["cmake", "--preset", "release", "-DPARLEY_BUILD_BENCH=ON"], cwd=ROOT)
     run(["cmake", "--build", "build/release", "--target", "parleyd", "parley-bench",
          "tests/bench/all"], cwd=ROOT)
 
