@@ -508,7 +508,7 @@ static bool sync_up_to(struct outbox_file *file, uint64_t written)
 enum parley_code outbox_file_add(struct outbox_file *file, const struct outbox_record *record,
                                  struct outbox_entry **entry, struct pl_error *err)
 {
-    int cause = 0;
+    *entry = NULL;
     if (strlen(record->conversation_id) > TEXT_MAX ||
         strlen(record->client_message_id) > TEXT_MAX || strlen(record->content_type) > TEXT_MAX ||
         record->body_len > BODY_MAX) {
@@ -522,13 +522,13 @@ enum parley_code outbox_file_add(struct outbox_file *file, const struct outbox_r
     }
     (void)pthread_mutex_lock(&file->write_mu);
     size_t len = encode(file->record, file->next_number, record);
-    *entry = add_entry(file, file->next_number, file->size, len);
-    bool is_written = *entry != NULL && append_locked(file, len);
-    cause = errno;
+    struct outbox_entry *added = add_entry(file, file->next_number, file->size, len);
+    bool is_written = added != NULL && append_locked(file, len);
+    int cause = errno;
     if (is_written) {
         file->next_number++;
-    } else if (*entry != NULL) {
-        drop_entry(file, *entry);
+    } else if (added != NULL) {
+        drop_entry(file, added);
     }
     uint64_t written = file->written;
     (void)pthread_mutex_unlock(&file->write_mu);
@@ -537,9 +537,10 @@ enum parley_code outbox_file_add(struct outbox_file *file, const struct outbox_r
     }
     if (file->is_synced && !sync_up_to(file, written)) {
         cause = errno;
-        outbox_file_settle(file, *entry);
+        outbox_file_settle(file, added);
         return pl_fail_errno(err, PARLEY_RESOURCE_EXHAUSTED, cause, "cannot sync %s", file->path);
     }
+    *entry = added;
     return PARLEY_OK;
 }
 

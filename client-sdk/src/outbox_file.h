@@ -38,7 +38,7 @@ PL_MUST_CHECK enum parley_code outbox_file_open(const char *path, bool is_synced
                                                 struct outbox_file **file, struct pl_error *err);
 /* What is not settled stays for the next run. NULL is fine. */
 void outbox_file_close(struct outbox_file *file);
-/* @return PARLEY_OK with *entry; on failure the file is as before. */
+/* @return PARLEY_OK with *entry; on failure *entry is NULL and the file is as before. */
 PL_MUST_CHECK enum parley_code outbox_file_add(struct outbox_file *file,
                                                const struct outbox_record *record,
                                                struct outbox_entry **entry, struct pl_error *err);

@@ -9,10 +9,13 @@
 #include "support/tmp_dir.h"
 #include "support/wait.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -219,6 +222,72 @@ static void test_two_clients_cannot_share_a_file(void **state)
     parley_client_free(client);
 }
 
+/* ---- a disk that fails; the linker puts __wrap_fdatasync in the place of the system's ---- */
+
+static atomic_bool sync_fails;
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+int __wrap_fdatasync(int fd)
+{
+    if (atomic_load(&sync_fails)) {
+        errno = EIO;
+        return -1;
+    }
+    return __real_fdatasync(fd);
+}
+
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void fail_write(const struct world *world)
+{
+    struct stat info;
+    assert_int_equal(stat(world->path, &info), 0);
+    limit_files((rlim_t)info.st_size + 20);
+}
+
+static void fail_sync(const struct world *world)
+{
+    (void)world;
+    atomic_store(&sync_fails, true);
+}
+
+static void test_message_that_the_disk_does_not_take_is_refused_and_forgotten(void **state)
+{
+    static void (*const failures[])(const struct world *world) = {fail_write, fail_sync};
+    struct world *world = *state;
+    parley_client_options options = {
+        .size = sizeof(options), .outbox_path = world->path, .outbox_is_synced = true};
+    parley_client *client = NULL;
+    parley_outgoing lost = {
+        .size = sizeof(lost), .conversation_id = "c", .body = "lost", .body_len = 4};
+    expect_code(parley_client_new(world->channel, &options, &client), PARLEY_OK);
+    for (unsigned i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+        failures[i](world);
+        parley_error *error = parley_client_send(client, &lost, on_sent, &world->told);
+        limit_files(RLIM_INFINITY);
+        atomic_store(&sync_fails, false);
+        expect_code(error, PARLEY_RESOURCE_EXHAUSTED);
+        send_numbers(client, world, i, 1);
+        expect_code(parley_client_flush(client, WAIT_MS), PARLEY_OK);
+    }
+    parley_client_counters counters;
+    parley_client_get_counters(client, &counters);
+    assert_int_equal(counters.unsent, 0);
+    assert_int_equal(counters.unsent_bytes, 0);
+    parley_client_free(client);
+    assert_int_equal(atomic_load(&world->told.failed), 0);
+    expect_log(world, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +298,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_messages_survive_a_process_that_is_killed, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_two_clients_cannot_share_a_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_message_that_the_disk_does_not_take_is_refused_and_forgotten, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
