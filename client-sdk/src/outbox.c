@@ -295,18 +295,31 @@ static void write_unsent(parley_client *client)
 
 /* ---- giving up ---- */
 
-static struct outgoing *oldest(struct outbox *outbox)
+/* Of those with a time limit. They expire in the order in which they were accepted, which is that
+ * of the lists. */
+static struct outgoing *first_to_expire(struct outbox *outbox)
 {
-    struct pl_list *list =
-        pl_list_is_empty(&outbox->inflight) ? &outbox->unsent : &outbox->inflight;
-    return pl_list_is_empty(list) ? NULL : PL_LIST_ENTRY(list->next, struct outgoing, node);
+    struct pl_list *lists[] = {&outbox->inflight, &outbox->unsent};
+    for (size_t i = 0; i < PL_COUNT(lists); i++) {
+        PL_LIST_FOREACH (node, lists[i]) {
+            struct outgoing *message = PL_LIST_ENTRY(node, struct outgoing, node);
+            if (message->expires_ms != INT64_MAX) {
+                return message;
+            }
+        }
+    }
+    return NULL;
 }
 
+/* The timer runs while there is a message with a time limit; that of one that was answered fires in
+ * vain, once. */
 static void watch_expiry(parley_client *client)
 {
-    struct outgoing *message = oldest(&client->outbox);
-    if (message == NULL || message->expires_ms == INT64_MAX ||
-        pl_timer_is_running(&client->outbox.expiry)) {
+    if (client->options.send_timeout_ms == 0 || pl_timer_is_running(&client->outbox.expiry)) {
+        return;
+    }
+    struct outgoing *message = first_to_expire(&client->outbox);
+    if (message == NULL) {
         return;
     }
     int64_t wait = message->expires_ms - pl_loop_now_ms(client->loop);
@@ -315,18 +328,29 @@ static void watch_expiry(parley_client *client)
     }
 }
 
+static void give_up_late(parley_client *client, struct pl_list *list)
+{
+    PL_LIST_FOREACH_SAFE (node, following, list) {
+        struct outgoing *message = PL_LIST_ENTRY(node, struct outgoing, node);
+        if (message->expires_ms <= pl_loop_now_ms(client->loop)) {
+            parley_error *error =
+                sdk_error(PARLEY_DEADLINE_EXCEEDED,
+                          "not acknowledged within %lld ms; it may have been committed",
+                          (long long)client->options.send_timeout_ms);
+            settle(message, error, NULL);
+            parley_error_free(error);
+        } else if (message->expires_ms != INT64_MAX) {
+            return;
+        }
+    }
+}
+
 static void on_expiry(struct pl_loop *loop, struct pl_timer *timer)
 {
     parley_client *client = PL_CONTAINER_OF(timer, parley_client, outbox.expiry);
-    struct outgoing *message = oldest(&client->outbox);
-    while (message != NULL && message->expires_ms <= pl_loop_now_ms(loop)) {
-        parley_error *error = sdk_error(
-            PARLEY_DEADLINE_EXCEEDED, "not acknowledged within %lld ms; it may have been committed",
-            (long long)client->options.send_timeout_ms);
-        settle(message, error, NULL);
-        parley_error_free(error);
-        message = oldest(&client->outbox);
-    }
+    (void)loop;
+    give_up_late(client, &client->outbox.inflight);
+    give_up_late(client, &client->outbox.unsent);
     watch_expiry(client);
 }
 

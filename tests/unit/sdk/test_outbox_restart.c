@@ -222,6 +222,35 @@ static void test_two_clients_cannot_share_a_file(void **state)
     parley_client_free(client);
 }
 
+/* A restored message has no time limit, and does not lend that to those behind it. */
+static void test_message_behind_a_restored_one_expires_alone(void **state)
+{
+    struct world *world = *state;
+    parley_client_options options = {
+        .size = sizeof(options),
+        .send_timeout_ms = 50,
+        .outbox_path = world->path,
+        .on_restored = on_restored,
+        .user = &world->told,
+    };
+    parley_client *client = new_client(world, world->channel);
+    fake_chat_hold(world->chat, true);
+    send_numbers(client, world, 0, 1);
+    parley_client_free(client);
+    atomic_store(&world->told.failed, 0);
+    expect_code(parley_client_new(world->channel, &options, &client), PARLEY_OK);
+    send_numbers(client, world, 1, 2);
+    WAIT_FOR(atomic_load(&world->told.failed) == 2);
+    assert_int_equal(atomic_load(&world->told.code), PARLEY_DEADLINE_EXCEEDED);
+    assert_int_equal(atomic_load(&world->told.restored), 0);
+    fake_chat_hold(world->chat, false);
+    fake_chat_crash(world->chat); /* what was held is never answered */
+    fake_chat_recover(world->chat);
+    WAIT_FOR(atomic_load(&world->told.restored) == 1);
+    parley_client_free(client);
+    assert_int_equal(atomic_load(&world->told.sent), 1);
+}
+
 /* ---- a disk that fails; the linker puts __wrap_fdatasync in the place of the system's ---- */
 
 static atomic_bool sync_fails;
@@ -298,6 +327,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_messages_survive_a_process_that_is_killed, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_two_clients_cannot_share_a_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_message_behind_a_restored_one_expires_alone, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(
             test_message_that_the_disk_does_not_take_is_refused_and_forgotten, set_up, tear_down),
     };
