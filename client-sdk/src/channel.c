@@ -217,6 +217,13 @@ void channel_remember_error(parley_channel *channel, const struct pl_error *caus
                                     cause->text[0] == '\0' ? "connection closed" : cause->text);
 }
 
+void channel_remember_no_memory(parley_channel *channel)
+{
+    struct pl_error err = PL_ERROR_INIT;
+    (void)pl_fail(&err, PARLEY_RESOURCE_EXHAUSTED, "out of memory");
+    channel_remember_error(channel, &err);
+}
+
 /* ---- orders from other threads ---- */
 
 struct errand {

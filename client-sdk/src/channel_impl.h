@@ -127,6 +127,7 @@ struct parley_channel {
 void channel_set_state(parley_channel *channel, parley_channel_state state);
 /* Keep why no connection was to be had. @param cause  without text: it was closed */
 void channel_remember_error(parley_channel *channel, const struct pl_error *cause);
+void channel_remember_no_memory(parley_channel *channel);
 
 /* ---- resolve.c ---- */
 

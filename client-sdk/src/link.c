@@ -99,8 +99,7 @@ struct link *link_open(parley_channel *channel, const struct pl_address *address
     struct pl_error err = PL_ERROR_INIT;
     struct link *link = pl_calloc(1, sizeof(*link));
     if (link == NULL) {
-        (void)pl_fail(&err, PARLEY_RESOURCE_EXHAUSTED, "out of memory");
-        channel_remember_error(channel, &err);
+        channel_remember_no_memory(channel);
         return NULL;
     }
     link->channel = channel;

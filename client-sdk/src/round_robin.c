@@ -54,6 +54,7 @@ static void retry_peer(struct peer *peer, int64_t wait_ms)
     peer->retry.fire = on_retry;
     if (pl_timer_start(peer->channel->loop, &peer->retry, wait_ms) != 0) {
         peer->has_failed = true; /* tried again when a call wants a connection */
+        channel_remember_no_memory(peer->channel);
     }
 }
 
@@ -132,32 +133,6 @@ static bool is_listed(const parley_channel *channel, const struct pl_address *ad
     return false;
 }
 
-static void update(parley_channel *channel)
-{
-    PL_LIST_FOREACH_SAFE (node, following, &channel->robin.peers) {
-        struct peer *peer = PL_LIST_ENTRY(node, struct peer, node);
-        if (!is_listed(channel, &peer->address)) {
-            if (peer->link != NULL) {
-                link_dismiss(peer->link);
-            }
-            free_peer(peer);
-        }
-    }
-    channel->robin.attempts.backoff_ms = 0;
-    for (size_t i = 0; i < channel->address_count; i++) {
-        struct peer *peer = find_peer(channel, &channel->addresses[i]);
-        if (peer == NULL) {
-            peer = add_peer(channel, &channel->addresses[i]);
-            if (peer != NULL) {
-                connect_peer(peer);
-            }
-        }
-    }
-    update_state(channel);
-}
-
-/* ---- events ---- */
-
 static void on_address_retry(struct pl_loop *loop, struct pl_timer *timer)
 {
     parley_channel *channel = PL_CONTAINER_OF(timer, parley_channel, robin.retry);
@@ -176,6 +151,37 @@ static void fail(parley_channel *channel)
         channel_set_state(channel, PARLEY_CHANNEL_IDLE);
     }
 }
+
+static void update(parley_channel *channel)
+{
+    PL_LIST_FOREACH_SAFE (node, following, &channel->robin.peers) {
+        struct peer *peer = PL_LIST_ENTRY(node, struct peer, node);
+        if (!is_listed(channel, &peer->address)) {
+            if (peer->link != NULL) {
+                link_dismiss(peer->link);
+            }
+            free_peer(peer);
+        }
+    }
+    for (size_t i = 0; i < channel->address_count; i++) {
+        struct peer *peer = find_peer(channel, &channel->addresses[i]);
+        if (peer == NULL) {
+            peer = add_peer(channel, &channel->addresses[i]);
+            if (peer != NULL) {
+                connect_peer(peer);
+            }
+        }
+    }
+    if (pl_list_is_empty(&channel->robin.peers)) {
+        channel_remember_no_memory(channel);
+        fail(channel);
+        return;
+    }
+    channel->robin.attempts.backoff_ms = 0;
+    update_state(channel);
+}
+
+/* ---- events ---- */
 
 static void want(parley_channel *channel)
 {

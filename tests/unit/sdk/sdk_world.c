@@ -54,6 +54,7 @@ parley_error *send_hello(parley_channel *channel, const parley_call_options *opt
     fill_hello(&request, id, sizeof(id));
     parley_error *error = parley_v1_ChatService_Send(channel, options, &request, &response);
     if (error == NULL) {
+        assert_non_null(response);
         parley_message_free(&response->base);
     }
     return error;

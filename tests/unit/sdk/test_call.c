@@ -3,6 +3,7 @@
 #include "raw_server.h"
 #include "sdk_world.h"
 
+#include "base/attr.h"
 #include "support/check.h"
 #include "support/failing_heap.h"
 #include "support/fake_chat.h"
@@ -418,11 +419,19 @@ static void test_driven_channel_works_in_the_applications_poll_loop(void **state
 
 /* ---- memory ---- */
 
+struct attempt {
+    char target[64];
+    parley_balancing balancing;
+};
+
 static bool call_once(void *context)
 {
+    struct attempt *attempt = context;
     parley_channel *channel = NULL;
+    parley_channel_options channel_options = {
+        .size = sizeof(channel_options), .balancing = attempt->balancing, .backoff_initial_ms = 5};
     parley_call_options options = {.size = sizeof(options), .timeout_ms = 10000};
-    parley_error *error = parley_channel_new(context, NULL, &channel);
+    parley_error *error = parley_channel_new(attempt->target, &channel_options, &channel);
     if (error == NULL) {
         error = send_hello(channel, &options);
     }
@@ -435,11 +444,14 @@ static bool call_once(void *context)
 static void test_unary_call_survives_the_failure_of_every_allocation(void **state)
 {
     static const enum raw_act acts[] = {RAW_ANSWER};
+    static const parley_balancing balancings[] = {PARLEY_PICK_FIRST, PARLEY_ROUND_ROBIN};
     struct raw_server *server = raw_server_start(acts, 1);
-    char target[64];
     (void)state;
-    (void)snprintf(target, sizeof(target), "%s", raw_server_target(server));
-    assert_true(failing_heap_sweep(call_once, target) > 20);
+    for (size_t i = 0; i < PL_COUNT(balancings); i++) {
+        struct attempt attempt = {.balancing = balancings[i]};
+        (void)snprintf(attempt.target, sizeof(attempt.target), "%s", raw_server_target(server));
+        assert_true(failing_heap_sweep(call_once, &attempt) > 20);
+    }
     raw_server_stop(server);
 }
 
