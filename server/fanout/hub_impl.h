@@ -27,6 +27,7 @@
 #define HUB_LANE_BYTES_MAX   ((size_t)64 * 1024 * 1024) /* batches on their way to one loop */
 #define HUB_STREAM_READS_MAX 4                          /* pages in flight for one stream */
 #define HUB_LIST_PAGE        500
+#define HUB_LANE_LISTS_MAX   16  /* lists of conversations read at once for one loop */
 #define HUB_RETRY_MS         500 /* after the store failed */
 #define HUB_POLL_MS          1000
 #define HUB_SWEEP_MS         10000
@@ -43,7 +44,9 @@ struct lane {
     struct pl_list suspects; /* rooms that something may have been lost of */
     struct heads *heads;     /* a look at the heads of some, on its way */
     struct pl_timer sweep;
-    int64_t list_due_ms; /* when users may be listed again while the bus is down */
+    int64_t listed_ms;      /* when all users were last told to list from time to time */
+    struct pl_list listers; /* streams whose turn to list comes */
+    unsigned listings;      /* pages of lists in flight */
     struct pl_mail gap_mail;
     atomic_bool is_gap_posted;
     struct pl_mail state_mail;
@@ -121,19 +124,21 @@ struct hub_stream {
     struct lane *lane;
     const struct hub_stream_events *events;
     void *owner;
-    struct pl_map *follows;   /* conversation id -> struct follow */
-    struct pl_list waiting;   /* follows whose turn to read comes */
-    struct pl_list delayed;   /* follows */
-    struct pl_list lane_node; /* lane->delayed */
-    struct pl_list user_node; /* user_topic->streams */
-    struct listing *listing;  /* on its way */
-    struct pl_list joinings;  /* conversations whose log is searched for the user's coming in */
-    unsigned reads;           /* pages in flight */
+    struct pl_map *follows;     /* conversation id -> struct follow */
+    struct pl_list waiting;     /* follows whose turn to read comes */
+    struct pl_list delayed;     /* follows */
+    struct pl_list lane_node;   /* lane->delayed */
+    struct pl_list user_node;   /* user_topic->streams */
+    struct pl_list lister_node; /* lane->listers */
+    struct listing *listing;    /* on its way */
+    struct pl_list joinings;    /* conversations whose log is searched for the user's coming in */
+    unsigned reads;             /* pages in flight */
     unsigned reads_max;
     bool is_full;   /* send nothing until writable */
     bool is_broken; /* the client is gone, or the store failed for good */
     bool follows_all;
-    bool wants_listing; /* the store failed, or something was lost; list again */
+    bool is_listing;    /* a list was begun and not read to its end */
+    bool wants_listing; /* something was lost: list from the start, after the one that was begun */
     bool was_listed;    /* what a list shows now and was not followed was joined since */
     char list_after[PL_ID_MAX + 1]; /* the last conversation listed */
     char user[PL_ID_MAX + 1];
@@ -218,8 +223,12 @@ PL_MUST_CHECK int page_read(struct follow *follow);
 void page_abandon(struct page *page); /* its follow goes; NULL is fine */
 
 /* listing.c */
-/* Follow the user's conversations, from where the last listing ended. 0, or -1: no memory. */
+/* Follow the user's conversations, from where the last page ended. 0, or -1: no memory. */
 PL_MUST_CHECK int listing_start(struct hub_stream *stream);
+/* List again from the start, when the stream's turn comes. */
+void listing_want(struct hub_stream *stream);
+/* The same if it was wanted and could not be done, or go on with a list that failed. */
+void listing_retry(struct hub_stream *stream);
 void listing_abandon(struct listing *listing); /* NULL is fine */
 /* Follow; without memory the stream fails. */
 void listing_follow(struct hub_stream *stream, const char *id, int64_t after_seq);

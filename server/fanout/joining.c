@@ -62,15 +62,18 @@ static void go_on(struct joining *joining, int64_t from_seq)
     submit(joining);
 }
 
-/* A failure is mended by the next list, which shows the conversation again. */
+/* A failure is mended by the next list, which shows the conversation again, or does not because the
+ * user has left it. */
 static void arrive(struct joining *joining)
 {
     const struct store_read *read = &joining->read;
     struct hub_stream *stream = joining->stream;
     int64_t seq = find_seq(joining);
     if (read->request.error.code != PARLEY_OK) {
-        stream->wants_listing = read->request.error.is_retryable;
-        lane_delay(stream->lane, stream);
+        if (read->request.error.is_retryable) {
+            stream->wants_listing = true;
+            lane_delay(stream->lane, stream);
+        }
         leave(joining);
         return;
     }

@@ -202,6 +202,7 @@ int lane_init(struct lane *lane, struct hub *hub, unsigned index)
     lane->state_mail.deliver = on_state;
     pl_list_init(&lane->suspects);
     pl_list_init(&lane->delayed);
+    pl_list_init(&lane->listers);
     lane->rooms = pl_map_new();
     lane->users = pl_map_new();
     return lane->rooms != NULL && lane->users != NULL ? 0 : -1;

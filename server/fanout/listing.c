@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Streams that follow all conversations of their user: those that the store lists, and those that
- * the user is brought into later. */
+ * the user is brought into later. A list is read again when something may have been lost; few of
+ * them at once, since what was lost may concern every user of the loop. @thread loop */
 #include "fanout/hub_impl.h"
 
 #include "base/mem.h"
@@ -58,8 +59,7 @@ void user_topic_list(struct user_topic *topic)
 {
     PL_LIST_FOREACH (node, &topic->streams) {
         struct hub_stream *stream = PL_LIST_ENTRY(node, struct hub_stream, user_node);
-        stream->wants_listing = true;
-        lane_delay(stream->lane, stream);
+        listing_want(stream);
     }
 }
 
@@ -94,7 +94,7 @@ void user_topics_deliver(struct lane *lane, const struct batch *batch)
 struct listing {
     struct store_list_conversations list;
     struct pl_mail mail;
-    struct pl_loop *loop;
+    struct lane *lane;
     struct hub_stream *stream; /* NULL: gone */
     char user[PL_ID_MAX + 1];
     char after[PL_ID_MAX + 1];
@@ -111,6 +111,22 @@ static void take_one(struct hub_stream *stream, const struct store_conversation 
         listing_follow(stream, stream->list_after, conversation->head_seq);
     } else if (joining_start(stream, stream->list_after) != 0) {
         stream->wants_listing = true;
+    }
+}
+
+static void read_page(struct hub_stream *stream)
+{
+    if (listing_start(stream) != 0) {
+        lane_delay(stream->lane, stream);
+    }
+}
+
+static void end_list(struct hub_stream *stream)
+{
+    stream->list_after[0] = '\0';
+    stream->was_listed = true;
+    stream->is_listing = false;
+    if (stream->wants_listing) {
         lane_delay(stream->lane, stream);
     }
 }
@@ -121,13 +137,9 @@ static void take_list(struct hub_stream *stream, const struct listing *listing)
         take_one(stream, &listing->list.conversations[i]);
     }
     if (listing->list.has_more && listing->list.count > 0) {
-        if (listing_start(stream) != 0) {
-            stream->wants_listing = true;
-            lane_delay(stream->lane, stream);
-        }
+        read_page(stream);
     } else {
-        stream->list_after[0] = '\0';
-        stream->was_listed = true;
+        end_list(stream);
     }
 }
 
@@ -139,10 +151,30 @@ static void arrive(struct listing *listing)
     if (err->code == PARLEY_OK) {
         take_list(stream, listing);
     } else if (err->is_retryable) {
-        stream->wants_listing = true;
         lane_delay(stream->lane, stream);
     } else {
         stream_fail(stream, err);
+    }
+}
+
+/* ---- turns ---- */
+
+/* A list that was begun and failed goes on where it failed. */
+static void take_turn(struct hub_stream *stream)
+{
+    if (!stream->is_listing) {
+        stream->wants_listing = false;
+    }
+    if (!stream->is_broken) {
+        read_page(stream);
+    }
+}
+
+static void give_turns(struct lane *lane)
+{
+    while (lane->listings < HUB_LANE_LISTS_MAX && !pl_list_is_empty(&lane->listers)) {
+        struct pl_list *node = pl_list_pop(&lane->listers);
+        take_turn(PL_LIST_ENTRY(node, struct hub_stream, lister_node));
     }
 }
 
@@ -150,37 +182,59 @@ static void deliver(struct pl_loop *loop, struct pl_mail *mail)
 {
     (void)loop;
     struct listing *listing = PL_CONTAINER_OF(mail, struct listing, mail);
+    struct lane *lane = listing->lane;
+    lane->listings--;
     if (listing->stream != NULL) {
         arrive(listing);
     }
     store_request_release(&listing->list.request);
     pl_free(listing);
+    give_turns(lane);
 }
 
 static void on_done(struct store_request *request)
 {
     struct listing *listing = PL_CONTAINER_OF(request, struct listing, list.request);
-    pl_loop_post(listing->loop, &listing->mail);
+    pl_loop_post(listing->lane->loop, &listing->mail);
 }
 
 int listing_start(struct hub_stream *stream)
 {
     struct listing *listing = pl_calloc(1, sizeof(*listing));
+    stream->is_listing = true;
     if (listing == NULL) {
         return -1;
     }
     memcpy(listing->user, stream->user, sizeof(listing->user));
     memcpy(listing->after, stream->list_after, sizeof(listing->after));
     listing->mail.deliver = deliver;
-    listing->loop = stream->lane->loop;
+    listing->lane = stream->lane;
     listing->stream = stream;
     listing->list.request.done = on_done;
     listing->list.user = (struct store_bytes){listing->user, strlen(listing->user)};
     listing->list.after = (struct store_bytes){listing->after, strlen(listing->after)};
     listing->list.limit = HUB_LIST_PAGE;
     stream->listing = listing;
+    stream->lane->listings++;
     store_list_conversations(stream->lane->hub->store, &listing->list);
     return 0;
+}
+
+/* While a page is on its way its arrival decides. */
+void listing_retry(struct hub_stream *stream)
+{
+    bool is_due = stream->wants_listing || stream->is_listing;
+    if (is_due && stream->listing == NULL && !pl_list_is_linked(&stream->lister_node)) {
+        pl_list_push(&stream->lane->listers, &stream->lister_node);
+        give_turns(stream->lane);
+    }
+}
+
+/* What is on its way may have been read before what was lost: it does not count. */
+void listing_want(struct hub_stream *stream)
+{
+    stream->wants_listing = true;
+    listing_retry(stream);
 }
 
 void listing_abandon(struct listing *listing)

@@ -36,24 +36,13 @@ void stream_pump(struct hub_stream *stream)
     }
 }
 
-static void list_again(struct hub_stream *stream)
-{
-    /* One at a time: the one on its way may have been read before what is looked for. */
-    stream->wants_listing = stream->listing != NULL || listing_start(stream) != 0;
-    if (stream->wants_listing) {
-        lane_delay(stream->lane, stream);
-    }
-}
-
 void stream_retry(struct hub_stream *stream)
 {
     for (struct pl_list *node = stream->delayed.next; node != &stream->delayed;
          node = stream->delayed.next) {
         follow_set_state(PL_LIST_ENTRY(node, struct follow, stream_node), FOLLOW_WAITING);
     }
-    if (stream->wants_listing && !stream->is_broken) {
-        list_again(stream);
-    }
+    listing_retry(stream);
     stream_pump(stream);
 }
 
@@ -131,6 +120,7 @@ void hub_stream_close(struct hub_stream *stream)
     joining_abandon_all(stream);
     user_topic_leave(stream);
     pl_list_remove(&stream->lane_node);
+    pl_list_remove(&stream->lister_node);
     pl_free(stream);
     pl_metric_add(&hub_metric_streams, -1);
 }

@@ -9,17 +9,18 @@
  * Suspect is a room whose topic was just subscribed, one that the bus or the mailbox lost something
  * of, and from time to time every room: each poll_ms while the bus is down, each sweep_ms while it
  * is up, because the last message of a node that dies, or what a broker drops without a word, is
- * missed by nobody. A room that becomes suspect while its head is being read is asked again, for
- * the head may have been read before the loss. @thread loop */
+ * missed by nobody. Users who follow all list their conversations then, too, for what was lost may
+ * have brought them into one. A room that becomes suspect while its head is being read is asked
+ * again, for the head may have been read before the loss. @thread loop */
 #include "fanout/hub_impl.h"
 
 #include "base/mem.h"
 
 #include <string.h>
 
-#define LIST_MS                                                                                    \
-    5 /* time that each user's list may take of a loop's second while the bus is down              \
-       */
+/* How long each user's list makes all wait for the next, while the bus is down and up. */
+#define LIST_DOWN_MS 5
+#define LIST_UP_MS   50
 
 struct heads {
     struct store_heads read;
@@ -126,11 +127,13 @@ void sweep_suspect_all(struct lane *lane)
 /* ---- from time to time ---- */
 
 /* Lists are long and there is no batch of them: with many users each waits longer for its turn. */
-static void list_users_at_times(struct lane *lane)
+static void list_users_at_times(struct lane *lane, bool is_connected)
 {
     int64_t now_ms = pl_loop_now_ms(lane->loop);
-    if (now_ms >= lane->list_due_ms) {
-        lane->list_due_ms = now_ms + LIST_MS * (int64_t)pl_map_count(lane->users);
+    int64_t users = (int64_t)pl_map_count(lane->users);
+    int64_t rest_ms = users * (is_connected ? LIST_UP_MS : LIST_DOWN_MS);
+    if (users > 0 && now_ms - lane->listed_ms >= rest_ms) {
+        lane->listed_ms = now_ms;
         lane_list_users(lane);
     }
 }
@@ -141,9 +144,7 @@ static void on_sweep(struct pl_loop *loop, struct pl_timer *timer)
     struct hub *hub = lane->hub;
     bool is_connected = bus_is_connected(hub->bus);
     sweep_suspect_all(lane);
-    if (!is_connected) {
-        list_users_at_times(lane);
-    }
+    list_users_at_times(lane, is_connected);
     /* Only the first start takes memory. Without it, the next change of state starts it. */
     (void)!pl_timer_start(loop, timer, is_connected ? hub->sweep_ms : hub->poll_ms);
 }

@@ -152,11 +152,16 @@ static void list_logs(struct script_store *store, struct store_list_conversation
         pl_arena_calloc(&list->request.arena, SCRIPT_LOGS * sizeof(*found));
     assert_non_null(found);
     list->conversations = found;
-    for (size_t i = 0; i < store->origin->log_count && list->count < list->limit; i++) {
+    size_t most = store->list_max != 0 ? store->list_max : list->limit;
+    for (size_t i = 0; i < store->origin->log_count && !list->has_more; i++) {
         struct script_log *log = &store->origin->logs[i];
         bool is_after =
             list->after.len == 0 || strncmp(log->id, list->after.data, list->after.len + 1) > 0;
-        if (is_after && find_member(log, list->user) < log->member_count) {
+        if (!is_after || find_member(log, list->user) == log->member_count) {
+            continue;
+        }
+        list->has_more = list->count == most;
+        if (!list->has_more) {
             found[list->count].id = text(log->id);
             found[list->count++].head_seq = log->head_seq;
         }
@@ -232,6 +237,7 @@ static void submit(struct store *base, struct store_request *request)
     store->queued[store->queued_count++] = request;
     store->reads += request->op == STORE_OP_READ ? 1 : 0;
     store->heads += request->op == STORE_OP_HEADS ? 1 : 0;
+    store->lists += request->op == STORE_OP_LIST_CONVERSATIONS ? 1 : 0;
 }
 
 static void set_listener(struct store *base, const struct store_listener *listener)

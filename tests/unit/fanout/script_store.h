@@ -36,6 +36,8 @@ struct script_store {
     size_t ready_count;
     size_t reads;               /* pages submitted so far */
     size_t heads;               /* looks at heads submitted so far */
+    size_t lists;               /* pages of lists of conversations submitted so far */
+    size_t list_max;            /* conversations in such a page; 0: all */
     enum parley_code fail_code; /* of the next reads, while fail_count lasts */
     size_t fail_count;
 };

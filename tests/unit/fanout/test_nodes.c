@@ -255,6 +255,142 @@ static void test_a_lost_joining_is_followed_from_the_joining_on(void **state)
     listener_close(&listener);
 }
 
+static void tell_gap(struct cluster *cluster)
+{
+    cluster->ends[1]->events->on_gap(cluster->ends[1]->context, NULL);
+}
+
+/* What a hub does from time to time, done now: the bus is up and tells of no loss. */
+static void look_around(struct cluster *cluster)
+{
+    cluster->ends[1]->events->on_state(cluster->ends[1]->context, true);
+}
+
+static void follow_all(struct cluster *cluster, struct listener *listener, const char *user)
+{
+    listener_open(&cluster->nodes[1], listener, 0, user);
+    assert_int_equal(hub_stream_follow_all(listener->stream), 0);
+    cluster_settle(cluster);
+}
+
+/* The user is brought in, and the other node does not hear of it. */
+static void lose_joining(struct cluster *cluster, struct script_log *log, const char *user)
+{
+    script_log_change(log, STORE_MEMBERS_ADDED, user);
+    script_store_tell(cluster->nodes[0].store, log);
+    while (cluster->wire.message_count > 0) {
+        script_wire_lose(&cluster->wire, 0);
+    }
+}
+
+static void wait_for(struct cluster *cluster, struct listener *listener, const char *id)
+{
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    while (listener_find(listener, id) == NULL ||
+           listener_find(listener, id)->caught_up_count < 1) {
+        wait_or_fail(deadline_ms, "it is followed", __FILE__, __LINE__);
+        cluster_settle(cluster);
+    }
+}
+
+static void test_a_joining_that_is_lost_without_a_word_is_found(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = cluster_add_log(cluster, "a", "owner");
+    follow_all(cluster, &listener, "reader");
+    lose_joining(cluster, log, "reader");
+    cluster_settle(cluster);
+    assert_null(listener_find(&listener, "a"));
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    while (listener_find(&listener, "a") == NULL) {
+        wait_or_fail(deadline_ms, "a look around finds it", __FILE__, __LINE__);
+        look_around(cluster);
+        cluster_settle(cluster);
+    }
+    assert_int_equal(listener_find(&listener, "a")->seq, 1);
+    listener_close(&listener);
+}
+
+static void test_after_a_loss_few_lists_are_read_at_once(void **state)
+{
+    enum {
+        USERS = 24,
+        AT_ONCE = 16
+    };
+    struct cluster *cluster = *state;
+    struct script_store *store = cluster->nodes[1].store;
+    struct listener listeners[USERS];
+    char user[] = "reader-a";
+    for (int i = 0; i < USERS; i++, user[7]++) {
+        follow_all(cluster, &listeners[i], user);
+    }
+    size_t lists = store->lists;
+    tell_gap(cluster);
+    world_turn(&cluster->nodes[1]);
+    assert_int_equal(store->lists, lists + AT_ONCE);
+    cluster_settle(cluster);
+    assert_int_equal(store->lists, lists + USERS);
+    for (int i = 0; i < USERS; i++) {
+        listener_close(&listeners[i]);
+    }
+}
+
+/* Two of two are lost, the user leaves the first while its log is searched. */
+static void test_a_joining_that_is_not_found_ends_no_search_for_others(void **state)
+{
+    struct cluster *cluster = *state;
+    struct world *world = &cluster->nodes[1];
+    struct script_log *first = cluster_add_log(cluster, "a", "owner");
+    struct script_log *second = cluster_add_log(cluster, "b", "owner");
+    struct listener listener;
+    follow_all(cluster, &listener, "reader");
+    lose_joining(cluster, first, "reader");
+    tell_gap(cluster);
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    for (size_t reads = world->store->reads; world->store->reads == reads;) {
+        wait_or_fail(deadline_ms, "its log is searched", __FILE__, __LINE__);
+        script_store_serve_all(world->store);
+        world_turn(world);
+    }
+    script_log_change(first, STORE_MEMBERS_REMOVED, "reader");
+    script_store_lose(first);
+    lose_joining(cluster, second, "reader");
+    tell_gap(cluster);
+    wait_for(cluster, &listener, "b");
+    assert_null(listener_find(&listener, "a"));
+    listener_close(&listener);
+}
+
+/* A list fails on its second page, and what is lost then belongs to the first. */
+static void test_a_list_that_failed_begins_anew_after_a_loss(void **state)
+{
+    struct cluster *cluster = *state;
+    struct world *world = &cluster->nodes[1];
+    struct script_log *early = cluster_add_log(cluster, "a", "owner");
+    struct listener listener;
+    (void)cluster_add_log(cluster, "b", "reader");
+    (void)cluster_add_log(cluster, "c", "reader");
+    world->store->list_max = 1;
+    follow_all(cluster, &listener, "reader");
+    size_t lists = world->store->lists;
+    tell_gap(cluster);
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    while (world->store->lists < lists + 2) {
+        wait_or_fail(deadline_ms, "the second page is asked for", __FILE__, __LINE__);
+        script_store_serve_all(world->store);
+        world_turn(world);
+    }
+    world->store->fail_code = PARLEY_UNAVAILABLE;
+    world->store->fail_count = 1;
+    script_store_serve_all(world->store);
+    world_turn(world);
+    lose_joining(cluster, early, "reader");
+    tell_gap(cluster);
+    wait_for(cluster, &listener, "a");
+    listener_close(&listener);
+}
+
 static void test_a_removal_on_another_node_is_told(void **state)
 {
     struct cluster *cluster = *state;
@@ -340,6 +476,10 @@ int main(void)
         NODES_TEST(test_looks_at_heads_are_batched),
         NODES_TEST(test_a_user_hears_of_what_is_joined_on_another_node),
         NODES_TEST(test_a_lost_joining_is_followed_from_the_joining_on),
+        NODES_TEST(test_a_joining_that_is_lost_without_a_word_is_found),
+        NODES_TEST(test_after_a_loss_few_lists_are_read_at_once),
+        NODES_TEST(test_a_joining_that_is_not_found_ends_no_search_for_others),
+        NODES_TEST(test_a_list_that_failed_begins_anew_after_a_loss),
         NODES_TEST(test_a_removal_on_another_node_is_told),
         NODES_TEST(test_a_late_removal_removes_nobody),
         NODES_TEST(test_own_messages_that_come_back_are_dropped),
