@@ -63,7 +63,8 @@ static bool enter_flight(struct write *write)
     return flight != NULL;
 }
 
-static void leave_flight(struct write *write)
+/* @param has_deleted  the entries of its conversation are gone, for the sake of this write */
+static void leave_flight(struct write *write, bool has_deleted)
 {
     struct cache_lane *lane = write->lane;
     struct flight *flight = write->flight;
@@ -71,7 +72,7 @@ static void leave_flight(struct write *write)
         return;
     }
     (void)pthread_mutex_lock(&lane->fence.mutex);
-    if (flight->deleted < write->told) {
+    if (has_deleted && flight->deleted < write->told) {
         flight->deleted = write->told;
     }
     flight->writes--;
@@ -220,7 +221,7 @@ void cache_write_settle(struct cache_task *first)
         write = (struct write *)first;
         struct store_request *outer = write->outer;
         first = first->next;
-        leave_flight(write);
+        leave_flight(write, must_delete(write));
         give_results(write);
         pl_free(write);
         outer->done(outer);

@@ -189,6 +189,7 @@ struct listening {
     struct store *node;
     struct ask ask;
     bool is_armed;
+    enum parley_code refusal;
 };
 
 /* As a hub does: what was told must be there to be read, though it is not answered yet. */
@@ -205,21 +206,48 @@ static void read_at_once(void *context, const struct store_commit *commits, size
     }
 }
 
-static void test_what_a_listener_was_told_can_be_read(void **state)
+/* A write that changes nothing deletes nothing: who reads after it is told must not be sent to what
+ * the other has not deleted yet. */
+static void read_after_a_refusal(void *context, const struct store_commit *commits, size_t count)
 {
-    struct town *town = *state;
-    static struct listening listening;
-    const struct store_listener listener = {read_at_once, &listening};
-    listening = (struct listening){.node = town->nodes[0]};
+    struct listening *listening = context;
+    if (listening->is_armed) {
+        struct ask refused;
+        ask_append(&refused, listening->node, "c1", "alice", "", bytes_of("no id"));
+        (void)ask_wait(&refused);
+        listening->refusal = refused.request.error.code;
+        ask_release(&refused);
+    }
+    read_at_once(context, commits, count);
+}
+
+static void expect_told(struct town *town, struct listening *listening,
+                        void (*on_commit)(void *, const struct store_commit *, size_t))
+{
+    const struct store_listener listener = {on_commit, listening};
+    *listening = (struct listening){.node = town->nodes[0]};
     store_set_listener(town->nodes[0], &listener);
     build(town);
     assert_int_equal(town_read(town->nodes[0], "c1", "", 202, 10), 0);
-    listening.is_armed = true;
+    listening->is_armed = true;
     (void)town_send(town->nodes[0], "c1", "alice", "told", 1);
-    assert_true(ask_wait(&listening.ask));
-    assert_int_equal(listening.ask.read.head_seq, 202);
-    assert_int_equal(listening.ask.read.event_count, 1);
-    ask_release(&listening.ask);
+    assert_true(ask_wait(&listening->ask));
+    assert_int_equal(listening->ask.read.head_seq, 202);
+    assert_int_equal(listening->ask.read.event_count, 1);
+    ask_release(&listening->ask);
+}
+
+static void test_what_a_listener_was_told_can_be_read(void **state)
+{
+    static struct listening listening;
+    expect_told(*state, &listening, read_at_once);
+}
+
+static void test_what_a_listener_was_told_can_be_read_after_a_refusal(void **state)
+{
+    static struct listening listening;
+    expect_told(*state, &listening, read_after_a_refusal);
+    assert_int_equal(listening.refusal, PARLEY_INVALID_ARGUMENT);
 }
 
 int lease_tests(void)
@@ -234,6 +262,7 @@ int lease_tests(void)
         CACHE_TEST(test_a_repeat_deletes_what_the_first_did_not),
         CACHE_TEST(test_what_must_not_come_from_a_cache_does_not),
         CACHE_TEST(test_what_a_listener_was_told_can_be_read),
+        CACHE_TEST(test_what_a_listener_was_told_can_be_read_after_a_refusal),
     };
     return cmocka_run_group_tests_name("lease", tests, NULL, NULL);
 }
