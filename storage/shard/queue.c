@@ -31,13 +31,14 @@ static void account(struct shard_queue *queue, size_t bytes)
     }
 }
 
+/* Woken under the lock: what was pushed may be what lets the store be closed, and once the lock is
+ * released the queue may be gone. */
 static void unlock_and_wake(struct shard_queue *queue)
 {
-    bool must_wake = queue->sleepers > 0;
-    (void)pthread_mutex_unlock(&queue->mutex);
-    if (must_wake) {
+    if (queue->sleepers > 0) {
         (void)pthread_cond_signal(&queue->ready);
     }
+    (void)pthread_mutex_unlock(&queue->mutex);
 }
 
 static void append(struct shard_queue *queue, struct store_request *request, size_t bytes)
@@ -130,8 +131,8 @@ void shard_queue_close(struct shard_queue *queue)
 {
     (void)pthread_mutex_lock(&queue->mutex);
     queue->is_closed = true;
-    (void)pthread_mutex_unlock(&queue->mutex);
     (void)pthread_cond_broadcast(&queue->ready);
+    (void)pthread_mutex_unlock(&queue->mutex);
 }
 
 size_t shard_queue_cut(struct store_request **list, struct store_request **out, size_t rows_max,
