@@ -241,18 +241,6 @@ static void on_stored(struct store_request *request)
     cache_lane_push_write(write->lane, &write->task);
 }
 
-static struct store_bytes conversation_of(const struct store_request *request)
-{
-    switch (request->op) {
-    case STORE_OP_APPEND:
-        return ((const struct store_append *)request)->conversation_id;
-    case STORE_OP_CREATE:
-        return ((const struct store_create *)request)->conversation_id;
-    default:
-        return ((const struct store_change_members *)request)->conversation_id;
-    }
-}
-
 static void copy_request(struct write *write, const struct store_request *request)
 {
     if (request->op == STORE_OP_APPEND) {
@@ -276,7 +264,7 @@ static void refuse(struct store_cache *cache, struct store_request *request)
 
 void cache_write_submit(struct store_cache *cache, struct store_request *request)
 {
-    const struct store_bytes conversation = conversation_of(request);
+    const struct store_bytes conversation = store_request_conversation(request);
     if (!pl_id_is_valid(conversation.data, conversation.len)) {
         cache->inner->ops->submit(cache->inner, request); /* it says why it refuses */
         return;

@@ -14,23 +14,6 @@
 #define LOCKS_MAX 1000
 #define ORDERED   " ORDER BY bucket, id FOR UPDATE"
 
-static bool needs_head(const struct store_request *request, struct store_bytes *id)
-{
-    switch ((int)request->op) {
-    case STORE_OP_APPEND:
-        *id = ((const struct store_append *)request)->conversation_id;
-        return true;
-    case STORE_OP_CREATE:
-        *id = ((const struct store_create *)request)->conversation_id;
-        return true;
-    case STORE_OP_CHANGE_MEMBERS:
-        *id = ((const struct store_change_members *)request)->conversation_id;
-        return true;
-    default:
-        return false;
-    }
-}
-
 static int compare_ids(struct store_bytes a, struct store_bytes b)
 {
     int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
@@ -58,10 +41,10 @@ static void remove_repeats(struct shard_writer *writer)
 
 void mdb_heads_gather(struct shard_writer *writer)
 {
-    struct store_bytes id;
     writer->head_count = 0;
     for (size_t i = 0; i < writer->request_count; i++) {
-        if (needs_head(writer->requests[i], &id)) {
+        struct store_bytes id = store_request_conversation(writer->requests[i]);
+        if (id.len > 0) {
             writer->heads[writer->head_count++] =
                 (struct mdb_head){.id = id, .bucket = shard_bucket(id.data, id.len)};
         }
@@ -69,8 +52,9 @@ void mdb_heads_gather(struct shard_writer *writer)
     qsort(writer->heads, writer->head_count, sizeof(struct mdb_head), compare_heads);
     remove_repeats(writer);
     for (size_t i = 0; i < writer->request_count; i++) {
+        struct store_bytes id = store_request_conversation(writer->requests[i]);
         writer->head_of[i] = 0;
-        if (needs_head(writer->requests[i], &id)) {
+        if (id.len > 0) {
             struct mdb_head key = {.id = id, .bucket = shard_bucket(id.data, id.len)};
             const struct mdb_head *found = bsearch(&key, writer->heads, writer->head_count,
                                                    sizeof(struct mdb_head), compare_heads);

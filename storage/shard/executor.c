@@ -63,31 +63,9 @@ void shard_reject(struct shard *shard, struct store_request *request)
 
 static struct store_bytes routing_key(const struct store_request *request)
 {
-    switch (request->op) {
-    case STORE_OP_APPEND:
-        return ((const struct store_append *)request)->conversation_id;
-    case STORE_OP_CREATE:
-        return ((const struct store_create *)request)->conversation_id;
-    case STORE_OP_CHANGE_MEMBERS:
-        return ((const struct store_change_members *)request)->conversation_id;
-    case STORE_OP_READ:
-        return ((const struct store_read *)request)->conversation_id;
-    case STORE_OP_GET:
-        return ((const struct store_get *)request)->conversation_id;
-    case STORE_OP_LIST_CONVERSATIONS:
-        return ((const struct store_list_conversations *)request)->user;
-    case STORE_OP_LIST_MEMBERS:
-        return ((const struct store_list_members *)request)->conversation_id;
-    case STORE_OP_HEADS: /* has many */
-        break;
-    }
-    return (struct store_bytes){"", 0};
-}
-
-static bool is_write(const struct store_request *request)
-{
-    return request->op == STORE_OP_APPEND || request->op == STORE_OP_CREATE ||
-           request->op == STORE_OP_CHANGE_MEMBERS;
+    return request->op == STORE_OP_LIST_CONVERSATIONS
+               ? ((const struct store_list_conversations *)request)->user
+               : store_request_conversation(request);
 }
 
 static void submit(struct store *base, struct store_request *request)
@@ -116,7 +94,7 @@ static void submit(struct store *base, struct store_request *request)
         shard_heads_submit(store, (struct store_heads *)request);
         return;
     }
-    struct shard_queue *queue = is_write(request) ? &shard->writes : &shard->reads;
+    struct shard_queue *queue = store_request_is_write(request) ? &shard->writes : &shard->reads;
     if (PL_LIKELY(shard_queue_push(queue, request, shard_request_bytes(request)))) {
         return;
     }

@@ -48,6 +48,34 @@ void store_heads(struct store *store, struct store_heads *request)
     submit(store, &request->request, STORE_OP_HEADS);
 }
 
+struct store_bytes store_request_conversation(const struct store_request *request)
+{
+    switch (request->op) {
+    case STORE_OP_APPEND:
+        return ((const struct store_append *)request)->conversation_id;
+    case STORE_OP_CREATE:
+        return ((const struct store_create *)request)->conversation_id;
+    case STORE_OP_CHANGE_MEMBERS:
+        return ((const struct store_change_members *)request)->conversation_id;
+    case STORE_OP_READ:
+        return ((const struct store_read *)request)->conversation_id;
+    case STORE_OP_GET:
+        return ((const struct store_get *)request)->conversation_id;
+    case STORE_OP_LIST_MEMBERS:
+        return ((const struct store_list_members *)request)->conversation_id;
+    case STORE_OP_LIST_CONVERSATIONS:
+    case STORE_OP_HEADS:
+        break;
+    }
+    return (struct store_bytes){"", 0};
+}
+
+bool store_request_is_write(const struct store_request *request)
+{
+    return request->op == STORE_OP_APPEND || request->op == STORE_OP_CREATE ||
+           request->op == STORE_OP_CHANGE_MEMBERS;
+}
+
 void store_request_release(struct store_request *request)
 {
     pl_arena_deinit(&request->arena);

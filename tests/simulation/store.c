@@ -82,20 +82,6 @@ static void fail(struct store_request *request, const char *why)
 
 /* ---- writing ---- */
 
-static struct store_bytes conversation_of(struct store_request *request)
-{
-    switch (request->op) {
-    case STORE_OP_APPEND:
-        return PL_CONTAINER_OF(request, struct store_append, request)->conversation_id;
-    case STORE_OP_CREATE:
-        return PL_CONTAINER_OF(request, struct store_create, request)->conversation_id;
-    case STORE_OP_CHANGE_MEMBERS:
-        return PL_CONTAINER_OF(request, struct store_change_members, request)->conversation_id;
-    default:
-        return (struct store_bytes){NULL, 0};
-    }
-}
-
 static void begin(struct writer *writer)
 {
     if (writer->count > 0 || writer->queued == 0) {
@@ -124,7 +110,7 @@ static void commit(struct writer *writer)
         database_run(writer->store->database, writer->batch[i], pl_clock_wall_ms(),
                      &writer->events[i]);
         if (writer->events[i].seq > 0) {
-            struct store_bytes id = conversation_of(writer->batch[i]);
+            struct store_bytes id = store_request_conversation(writer->batch[i]);
             sim_note("commit %.*s %lld", (int)id.len, id.data, (long long)writer->events[i].seq);
         }
     }
@@ -137,7 +123,7 @@ static void collect(struct writer *writer)
     size_t used = 0;
     writer->commit_count = 0;
     for (size_t i = 0; i < writer->count; i++) {
-        struct store_bytes id = conversation_of(writer->batch[i]);
+        struct store_bytes id = store_request_conversation(writer->batch[i]);
         if (is_taken[i] || writer->events[i].seq == 0) {
             continue;
         }
@@ -146,7 +132,7 @@ static void collect(struct writer *writer)
         memcpy(kept, id.data, id.len);
         *commit = (struct store_commit){{kept, id.len}, &writer->committed[used], 0};
         for (size_t j = i; j < writer->count; j++) {
-            struct store_bytes other = conversation_of(writer->batch[j]);
+            struct store_bytes other = store_request_conversation(writer->batch[j]);
             if (writer->events[j].seq > 0 && other.len == id.len &&
                 memcmp(other.data, id.data, id.len) == 0) {
                 is_taken[j] = true;
@@ -268,7 +254,7 @@ static void submit_refused(struct sim_store *store, struct store_request *reques
 
 static void submit_write(struct sim_store *store, struct store_request *request)
 {
-    struct store_bytes id = conversation_of(request);
+    struct store_bytes id = store_request_conversation(request);
     struct writer *writer = &store->writers[(uint8_t)id.data[id.len - 1] % WRITERS];
     if (writer->queued == REQUEST_MAX) {
         submit_refused(store, request);
@@ -285,7 +271,7 @@ static void submit(struct store *base, struct store_request *request)
     struct sim_store *store = PL_CONTAINER_OF(base, struct sim_store, base);
     pl_error_clear(&request->error);
     pl_arena_init(&request->arena, NULL, 0, 0);
-    if (conversation_of(request).data != NULL) {
+    if (store_request_is_write(request)) {
         submit_write(store, request);
     } else {
         (void)add_reading(store, request);

@@ -234,6 +234,11 @@ void store_list_conversations(struct store *store, struct store_list_conversatio
 void store_list_members(struct store *store, struct store_list_members *request);
 void store_heads(struct store *store, struct store_heads *request);
 
+/* The conversation that a request is about. len 0: none, or many. */
+struct store_bytes store_request_conversation(const struct store_request *request);
+/* It may add to a log. */
+bool store_request_is_write(const struct store_request *request);
+
 /* Free the results of a request that is done. The request struct itself is the caller's. */
 void store_request_release(struct store_request *request);
 
