@@ -94,47 +94,55 @@ static bool is_over(size_t count, unsigned limit)
     return limit > 0 && count >= limit;
 }
 
-/* @return NULL, or why not */
-static const char *count_address(struct gate *gate, const struct gate_pass *pass)
+/* @return NULL: it is not counted by address, or the first from there. */
+static struct tally *find_tally(const struct gate *gate, const struct gate_pass *pass)
 {
-    if (pass->address_len == 0) {
-        return NULL;
-    }
-    struct tally *tally = pl_map_find(gate->addresses, pass->address, pass->address_len);
-    if (tally == NULL) {
+    return pass->address_len == 0 ? NULL
+                                  : pl_map_find(gate->addresses, pass->address, pass->address_len);
+}
+
+/* @return false: there is no memory. */
+static bool count_address(struct gate *gate, const struct gate_pass *pass)
+{
+    struct tally *tally = find_tally(gate, pass);
+    if (tally == NULL && pass->address_len > 0) {
         tally = pl_calloc(1, sizeof(*tally));
         if (tally == NULL ||
             pl_map_put(gate->addresses, pass->address, pass->address_len, tally, NULL) != 0) {
             pl_free(tally);
-            return "no memory to count its address";
+            return false;
         }
     }
-    if (is_over(tally->count, gate->limits.per_address_max)) {
-        return "its address has as many as it may";
+    if (tally != NULL) {
+        tally->count++;
     }
-    tally->count++;
-    return NULL;
+    return true;
 }
 
 static const char *enter_locked(struct gate *gate, int64_t now_ms, struct gate_pass *pass)
 {
+    const struct tally *tally = find_tally(gate, pass);
     if (is_over(gate->count, gate->limits.connections_max)) {
         return "as many as may be are open";
     }
     if (is_over(gate->handshakes, gate->limits.handshakes_max)) {
         return "too many are still shaking hands";
     }
+    if (tally != NULL && is_over(tally->count, gate->limits.per_address_max)) {
+        return "its address has as many as it may";
+    }
+    /* Last: tokens are everybody's, and who is refused anyway takes none. */
     if (!take_token(gate, now_ms)) {
         return "they come too fast";
     }
-    const char *why = count_address(gate, pass);
-    if (why == NULL) {
-        gate->count++;
-        gate->handshakes++;
-        pass->is_in = true;
-        pass->is_shaking_hands = true;
+    if (!count_address(gate, pass)) {
+        return "no memory to count its address";
     }
-    return why;
+    gate->count++;
+    gate->handshakes++;
+    pass->is_in = true;
+    pass->is_shaking_hands = true;
+    return NULL;
 }
 
 const char *gate_enter(struct gate *gate, const struct sockaddr *peer, int64_t now_ms,
@@ -167,9 +175,7 @@ void gate_opened(struct gate *gate, struct gate_pass *pass)
 
 static void forget_address(struct gate *gate, const struct gate_pass *pass)
 {
-    struct tally *tally = pass->address_len == 0
-                              ? NULL
-                              : pl_map_find(gate->addresses, pass->address, pass->address_len);
+    struct tally *tally = find_tally(gate, pass);
     if (tally != NULL) {
         tally->count--;
         if (tally->count == 0) {

@@ -139,6 +139,23 @@ static void test_connections_come_at_their_rate(void **state)
     gate_free(gate);
 }
 
+static void test_who_is_over_its_own_limit_leaves_the_rate_to_others(void **state)
+{
+    struct gate *gate = make((struct gate_limits){.accepts_per_s = 2, .per_address_max = 1});
+    struct gate_pass greedy;
+    struct gate_pass refused;
+    struct gate_pass other;
+    (void)state;
+    assert_true(enter(gate, "10.0.0.1", 1000, &greedy));
+    for (int i = 0; i < 10; i++) {
+        assert_false(enter(gate, "10.0.0.1", 1000, &refused));
+    }
+    assert_true(enter(gate, "10.0.0.2", 1000, &other));
+    gate_leave(gate, &greedy);
+    gate_leave(gate, &other);
+    gate_free(gate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_unix_sockets_have_no_address_to_count),
         cmocka_unit_test(test_handshakes_are_counted_until_they_are_over),
         cmocka_unit_test(test_connections_come_at_their_rate),
+        cmocka_unit_test(test_who_is_over_its_own_limit_leaves_the_rate_to_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
