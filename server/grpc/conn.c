@@ -90,7 +90,6 @@ static struct grpc_link *new_link(struct grpc_port *port)
     link->data_ms = link->received_ms;
     link->messages_ms = link->received_ms;
     link->age_due_ms = age_due(port);
-    link->cut_due_ms = INT64_MAX;
     return link;
 }
 
@@ -147,6 +146,7 @@ void grpc_link_leave(struct grpc_link *link, const char *why)
 {
     if (link->phase < GRPC_LEAVING) {
         link->phase = GRPC_LEAVING;
+        link->left_ms = pl_loop_now_ms(link->port->loop);
         pl_session_goaway(pl_conn_session(link->conn), H2_NO_ERROR, why);
         pl_conn_close_when_over(link->conn);
     }
@@ -225,26 +225,19 @@ static bool check_progress(struct grpc_link *link, int64_t now_ms)
     return false;
 }
 
-/* Old, told so, and its grace is over (A9). @return false: it is closed. */
+/* Old, told to go, and its grace is over (A9). @return false: it is closed. */
 static bool check_age_grace(struct grpc_link *link, int64_t now_ms)
 {
-    if (now_ms < link->cut_due_ms) {
+    int64_t grace_ms = link->port->grpc->options.age_grace_ms;
+    int64_t since_ms = link->left_ms > link->age_due_ms ? link->left_ms : link->age_due_ms;
+    if (grace_ms <= 0 || link->phase < GRPC_LEAVING || now_ms < since_ms ||
+        now_ms - since_ms < grace_ms) {
         return true;
     }
     struct pl_error cause = PL_ERROR_INIT;
     (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "the connection is too old");
     pl_conn_close(link->conn, &cause);
     return false;
-}
-
-/* The second step, a sweep after the first. */
-static void leave_alone(struct grpc_link *link, bool is_idle, int64_t now_ms)
-{
-    const struct grpc_server_options *options = &link->port->grpc->options;
-    grpc_link_leave(link, is_idle ? "max_idle" : "max_age");
-    if (options->age_grace_ms > 0 && now_ms >= link->age_due_ms) {
-        link->cut_due_ms = now_ms + options->age_grace_ms;
-    }
 }
 
 void grpc_link_sweep(struct grpc_link *link, int64_t now_ms)
@@ -263,7 +256,8 @@ void grpc_link_sweep(struct grpc_link *link, int64_t now_ms)
     pl_session_rest(pl_conn_session(link->conn));
     bool is_idle = now_ms - link->busy_ms >= options->idle_ms;
     if (link->phase == GRPC_ANNOUNCED && link->port->phase == GRPC_OPEN) {
-        leave_alone(link, is_idle, now_ms);
+        /* The second step, a sweep after the first. */
+        grpc_link_leave(link, now_ms >= link->age_due_ms ? "max_age" : "max_idle");
     } else if (is_idle || now_ms >= link->age_due_ms) {
         grpc_link_announce(link);
     }

@@ -70,7 +70,7 @@ struct grpc_link {
     uint64_t calls_swept; /* `calls` at the last sweep */
     int64_t busy_ms;      /* when it last had calls */
     int64_t age_due_ms;   /* INT64_MAX: never */
-    int64_t cut_due_ms;   /* INT64_MAX: never, or it is not old yet */
+    int64_t left_ms;      /* since when it is LEAVING */
     enum grpc_phase phase;
     bool is_pinged;
 };

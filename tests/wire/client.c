@@ -139,6 +139,8 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *user_
     if (frame->hd.type == NGHTTP2_GOAWAY) {
         client->is_goaway_seen = true;
         client->goaway_error = frame->goaway.error_code;
+        keep(client->goaway_text, sizeof(client->goaway_text), frame->goaway.opaque_data,
+             frame->goaway.opaque_data_len);
     } else if (frame->hd.stream_id != client->id) {
         return 0; /* an earlier call's last word */
     } else if (frame->hd.type == NGHTTP2_RST_STREAM) {

@@ -52,6 +52,7 @@ struct client {
     bool is_connection_over; /* the server closed it */
     bool is_goaway_seen;
     uint32_t goaway_error;
+    char goaway_text[64];
 };
 
 /* Connect to "127.0.0.1:PORT". Returns the socket. */

@@ -268,6 +268,34 @@ static void test_an_old_connection_is_cut_after_its_grace(void **state)
     close_site(&site);
 }
 
+/* Start a Watch once the server has told that it goes, and before the client reads that. */
+static void watch_late(struct client *client)
+{
+    struct pollfd told = {.fd = client->fd, .events = POLLIN};
+    turn_for(client, 100); /* what is left of the call before */
+    assert_int_equal(poll(&told, 1, WAIT_MS), 1);
+    watch(client);
+    assert_true(client->is_goaway_seen);
+}
+
+static void test_a_call_that_crossed_the_goaway_of_idleness_ends_with_age(void **state)
+{
+    (void)state;
+    struct site site;
+    struct client client;
+    int64_t start_ms = pl_clock_monotonic_ms();
+    open_site(&site,
+              (struct grpc_server_options){.idle_ms = 1000, .age_ms = 2400, .age_grace_ms = 100});
+    client_open(&client, grpc_server_address(site.grpc), NULL, 0);
+    check(&client);
+    watch_late(&client);
+    turn_until_closed(&client); /* its call would go on for ever */
+    assert_string_equal(client.goaway_text, "max_idle");
+    assert_true(pl_clock_monotonic_ms() - start_ms >= 2400 - 240 + 100);
+    client_close(&client);
+    close_site(&site);
+}
+
 static void test_connections_from_one_address_are_limited(void **state)
 {
     (void)state;
@@ -463,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_an_idle_connection_is_closed_politely_and_a_busy_one_stays),
         cmocka_unit_test(test_an_old_connection_is_told_to_go_and_its_call_goes_on),
         cmocka_unit_test(test_an_old_connection_is_cut_after_its_grace),
+        cmocka_unit_test(test_a_call_that_crossed_the_goaway_of_idleness_ends_with_age),
         cmocka_unit_test(test_connections_from_one_address_are_limited),
         cmocka_unit_test(test_a_drain_waits_for_calls_and_then_ends_them),
         cmocka_unit_test(test_a_drain_sends_clients_away_one_after_the_other),
