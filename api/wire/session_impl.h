@@ -82,8 +82,9 @@ struct pl_session {
     bool is_gather_full; /* send_data found no room */
     bool is_flooded;     /* the last GOAWAY is queued; input is refused */
     bool is_goaway_received;
-    bool is_full;  /* writers on all streams are told to stop */
-    bool was_used; /* since the last pl_session_rest */
+    bool is_goaway_sent; /* not only announced: nghttp2 ignores new streams, without a callback */
+    bool is_full;        /* writers on all streams are told to stop */
+    bool was_used;       /* since the last pl_session_rest */
 };
 
 /* Why a request cannot go on to the handler. The first reason found stays, except that the ones of

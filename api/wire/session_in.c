@@ -434,6 +434,13 @@ static bool refuse_after_end(struct pl_session *session, int32_t id)
     return true;
 }
 
+/* What crossed our GOAWAY is not listened to: nothing would tell that it has come whole. */
+static bool is_block_begun(struct pl_session *session, const nghttp2_frame_hd *header)
+{
+    return header->type == NGHTTP2_HEADERS &&
+           (!session->is_goaway_sent || pl_stream_of(session, header->stream_id) != NULL);
+}
+
 /* The only callback that sees every frame, also on streams that are gone. */
 static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *header, void *user_data)
 {
@@ -441,7 +448,7 @@ static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *header, v
     struct pl_session *session = user_data;
     bool is_fine = true;
     if (header->type != NGHTTP2_CONTINUATION) {
-        session->open_block = header->type == NGHTTP2_HEADERS ? ++session->blocks : 0;
+        session->open_block = is_block_begun(session, header) ? ++session->blocks : 0;
     }
     switch (header->type) {
     case NGHTTP2_DATA:

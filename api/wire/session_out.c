@@ -93,6 +93,7 @@ static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *
     }
     if (frame->hd.type == NGHTTP2_GOAWAY) {
         session->sent_error = frame->goaway.error_code;
+        session->is_goaway_sent |= frame->goaway.last_stream_id < INT32_MAX;
     }
     if (frame->hd.type == NGHTTP2_RST_STREAM && session->is_server &&
         frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&

@@ -270,14 +270,14 @@ void client_turn(struct client *client, int timeout_ms)
     }
 }
 
-void client_send_frame(struct client *client, uint8_t type, int32_t id, const void *payload,
-                       size_t len)
+void client_send_frame(struct client *client, uint8_t type, uint8_t flags, int32_t id,
+                       const void *payload, size_t len)
 {
     uint8_t frame[9 + 255] = {0,
                               0,
                               (uint8_t)len,
                               type,
-                              0,
+                              flags,
                               (uint8_t)(id >> 24),
                               (uint8_t)(id >> 16),
                               (uint8_t)(id >> 8),

@@ -71,8 +71,8 @@ void client_start(struct client *client, const struct client_request *request);
 /* Send what is due and take what came; waits for up to timeout_ms for something to come. */
 void client_turn(struct client *client, int timeout_ms);
 /* A frame of no nghttp2 making, after what is due. */
-void client_send_frame(struct client *client, uint8_t type, int32_t id, const void *payload,
-                       size_t len);
+void client_send_frame(struct client *client, uint8_t type, uint8_t flags, int32_t id,
+                       const void *payload, size_t len);
 /* The answer is there: ended, reset, or the connection is over. Fails the test if it never is. */
 void client_finish(struct client *client);
 

@@ -336,6 +336,29 @@ static void test_an_old_connection_is_told_to_go_and_its_call_goes_on(void **sta
     close_site(&site);
 }
 
+static void test_headers_that_cross_the_goaway_harm_no_call(void **state)
+{
+    (void)state;
+    static const uint8_t post[] = {0x83, 0x86}; /* POST, http: the beginning of a request */
+    struct site site;
+    struct client client;
+    open_site(&site, (struct grpc_server_options){.age_ms = 100, .headers_timeout_ms = 200});
+    client_open(&client, grpc_server_address(site.grpc), NULL, 0);
+    watch(&client);
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    while (client.goaway_text[0] == '\0') {
+        wait_or_fail(deadline_ms, "the second GOAWAY", __FILE__, __LINE__);
+        client_turn(&client, 20);
+    }
+    client_send_frame(&client, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, client.id + 2, post,
+                      sizeof(post));
+    turn_for(&client, 600);
+    assert_false(client.is_connection_over);
+    assert_false(client.answer.is_closed);
+    client_close(&client);
+    close_site(&site);
+}
+
 /* ---- how it ends ---- */
 
 static void test_a_drain_waits_for_calls_and_then_ends_them(void **state)
@@ -493,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_an_old_connection_is_cut_after_its_grace),
         cmocka_unit_test(test_a_call_that_crossed_the_goaway_of_idleness_ends_with_age),
         cmocka_unit_test(test_connections_from_one_address_are_limited),
+        cmocka_unit_test(test_headers_that_cross_the_goaway_harm_no_call),
         cmocka_unit_test(test_a_drain_waits_for_calls_and_then_ends_them),
         cmocka_unit_test(test_a_drain_sends_clients_away_one_after_the_other),
         cmocka_unit_test(test_a_drain_of_nothing_is_over_at_once),

@@ -111,7 +111,7 @@ static void cancel(struct client *client)
 static void make_reset(struct client *client)
 {
     static const uint8_t most[] = {0x7f, 0xff, 0xff, 0xff};
-    client_send_frame(client, NGHTTP2_WINDOW_UPDATE, client->id, most, sizeof(most));
+    client_send_frame(client, NGHTTP2_WINDOW_UPDATE, 0, client->id, most, sizeof(most));
 }
 
 static void check_slots_are_kept(void (*end_call)(struct client *client))

@@ -79,6 +79,25 @@ static void test_k3_two_goaways_lose_no_request(void **state)
     raw_peer_free(peer);
 }
 
+static void test_a_block_that_is_not_listened_to_keeps_nobody_waiting(void **state)
+{
+    (void)state;
+    /* Not whole: END_HEADERS is missing. The second is of the stream that goes on. */
+    static const uint8_t blocks[2][10] = {{0, 0, 1, 1, 0, 0, 0, 0, 99, 0x00},
+                                          {0, 0, 1, 1, 1, 0, 0, 0, 1, 0x00}};
+    for (size_t i = 0; i < 2; i++) {
+        struct served served = {0};
+        struct raw_peer *peer = raw_peer_new(false, &SERVED, &served, NULL);
+        raw_request(peer, &REQUEST);
+        assert_int_equal(peer->id, 1);
+        pl_session_goaway(peer->session, NGHTTP2_NO_ERROR, NULL);
+        raw_pump(peer);
+        raw_feed(peer, blocks[i], sizeof(blocks[i]));
+        assert_int_equal(pl_session_open_block(peer->session) != 0, i == 1);
+        raw_peer_free(peer);
+    }
+}
+
 static void test_k3_client_starts_nothing_new_after_the_first_goaway(void **state)
 {
     (void)state;
@@ -248,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_k3_two_goaways_lose_no_request),
+        cmocka_unit_test(test_a_block_that_is_not_listened_to_keeps_nobody_waiting),
         cmocka_unit_test(test_k3_client_starts_nothing_new_after_the_first_goaway),
         cmocka_unit_test(test_k8_goaway_of_the_client_lets_its_streams_finish),
         cmocka_unit_test(test_d4_cancel_of_the_client_is_heard_once),
