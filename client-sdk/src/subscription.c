@@ -268,6 +268,7 @@ static bool can_mend(const parley_error *error)
     case PARLEY_NOT_FOUND:
     case PARLEY_PERMISSION_DENIED:
     case PARLEY_FAILED_PRECONDITION:
+    case PARLEY_OUT_OF_RANGE: /* a cursor beyond the last event */
     case PARLEY_UNIMPLEMENTED:
     case PARLEY_UNAUTHENTICATED:
         return false;

@@ -68,6 +68,11 @@ class Tail(Cli):
             types.append(json.loads(tail.stdout.readline())["type"])
         self.parley("tail", "out", user="hal", code=REFUSED)
 
+    def test_a_place_beyond_the_end_of_the_log_is_refused(self):
+        self.parley("create", "short")
+        self.parley("tail", "short", "--from", "1000", code=USAGE)
+        self.assertIn("beyond the last event", self.error)
+
 
 class Restart(Cli):
     def setUp(self):

@@ -189,7 +189,8 @@ static void test_hole_at_the_end_of_the_replay_is_asked_for_again(void **state)
 static void test_what_no_retry_mends_ends_it_once(void **state)
 {
     static const enum parley_code codes[] = {PARLEY_NOT_FOUND, PARLEY_UNAUTHENTICATED,
-                                             PARLEY_PERMISSION_DENIED, PARLEY_INVALID_ARGUMENT};
+                                             PARLEY_PERMISSION_DENIED, PARLEY_INVALID_ARGUMENT,
+                                             PARLEY_OUT_OF_RANGE};
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         struct world *world = *state;
         fake_chat_fail(world->chat, FAKE_SUBSCRIBE, 1, codes[i], 0);
