@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define CONTENT_TYPE_DEFAULT "text/plain"
+#define CONTENT_TYPE_MAX     127
 #define BODY_MAX             65536
 #define HINT_MAX_MS          3600000
 
@@ -30,6 +31,7 @@ struct outgoing {
     bool is_restored;           /* of an earlier run: options.on_restored is told its fate */
     bool was_written;           /* to a stream, once */
     int64_t expires_ms;         /* INT64_MAX: never */
+    size_t bytes;               /* of all this, as the outbox counts it */
     size_t body_len;
     char conversation_id[PL_ID_MAX + 1];
     char client_message_id[PL_ID_MAX + 1];
@@ -75,7 +77,7 @@ static void settle(struct outgoing *message, const parley_error *error,
     count(error == NULL ? &client->counts.sent : &client->counts.failed);
     tell(message, error, receipt);
     (void)pthread_mutex_lock(&client->shared.mu);
-    client->shared.unsent_bytes -= message->body_len;
+    client->shared.unsent_bytes -= message->bytes;
     client->shared.unsent_count--;
     (void)pthread_cond_broadcast(&client->shared.changed);
     (void)pthread_mutex_unlock(&client->shared.mu);
@@ -368,6 +370,15 @@ static void deliver_message(struct pl_loop *loop, struct pl_mail *mail)
     write_unsent(client);
 }
 
+static bool is_content_type(const char *type)
+{
+    size_t len = 0;
+    while (type[len] >= ' ' && type[len] <= '~' && len <= CONTENT_TYPE_MAX) {
+        len++;
+    }
+    return len <= CONTENT_TYPE_MAX && type[len] == '\0';
+}
+
 static parley_error *refuse(const parley_outgoing *message)
 {
     size_t id_len = message->conversation_id == NULL ? 0 : strlen(message->conversation_id);
@@ -380,6 +391,10 @@ static parley_error *refuse(const parley_outgoing *message)
         return sdk_error(PARLEY_INVALID_ARGUMENT,
                          "client_message_id: 1 to 64 bytes of [A-Za-z0-9._~:-]");
     }
+    if (message->content_type != NULL && !is_content_type(message->content_type)) {
+        return sdk_error(PARLEY_INVALID_ARGUMENT,
+                         "content_type: at most %d bytes of printable ASCII", CONTENT_TYPE_MAX);
+    }
     if (message->body_len == 0 || message->body_len > BODY_MAX) {
         return sdk_error(PARLEY_INVALID_ARGUMENT, "body: 1 to %d bytes, not %zu", BODY_MAX,
                          message->body_len);
@@ -391,11 +406,13 @@ static struct outgoing *copy_message(parley_client *client, const parley_outgoin
 {
     const char *type = from->content_type == NULL ? CONTENT_TYPE_DEFAULT : from->content_type;
     size_t type_len = strlen(type) + 1;
-    struct outgoing *message = pl_calloc(1, sizeof(*message) + from->body_len + type_len);
+    size_t bytes = sizeof(struct outgoing) + from->body_len + type_len;
+    struct outgoing *message = pl_calloc(1, bytes);
     if (message == NULL) {
         return NULL;
     }
     message->client = client;
+    message->bytes = bytes;
     message->body_len = from->body_len;
     message->mail.deliver = deliver_message;
     memcpy(message->body, from->body, from->body_len);
@@ -412,13 +429,13 @@ static struct outgoing *copy_message(parley_client *client, const parley_outgoin
 }
 
 /* Room and the right to enter; leave() follows. @return NULL, or why not */
-static parley_error *enter(parley_client *client, size_t body_len)
+static parley_error *enter(parley_client *client, size_t bytes)
 {
     (void)pthread_mutex_lock(&client->shared.mu);
     bool is_closing = client->shared.is_closing;
-    bool is_full = client->shared.unsent_bytes + body_len > client->options.outbox_bytes_max;
+    bool is_full = client->shared.unsent_bytes + bytes > client->options.outbox_bytes_max;
     if (!is_full && !is_closing) {
-        client->shared.unsent_bytes += body_len;
+        client->shared.unsent_bytes += bytes;
         client->shared.unsent_count++;
         client->shared.entering++;
     }
@@ -442,7 +459,7 @@ static bool leave(parley_client *client, struct outgoing *message, bool is_kept)
         /* Under the lock: the order of these calls. The loop may free the message at once. */
         pl_loop_post(client->loop, &message->mail);
     } else {
-        client->shared.unsent_bytes -= message->body_len;
+        client->shared.unsent_bytes -= message->bytes;
         client->shared.unsent_count--;
         if (message->entry != NULL) {
             outbox_file_settle(client->outbox.file, message->entry);
@@ -481,7 +498,7 @@ parley_error *parley_client_send(parley_client *client, const parley_outgoing *m
     }
     copy->on_sent = on_sent;
     copy->user = user;
-    error = enter(client, copy->body_len);
+    error = enter(client, copy->bytes);
     if (error != NULL) {
         pl_free(copy);
         return error;
@@ -567,7 +584,7 @@ static enum parley_code restore(void *owner, struct outbox_entry *entry,
     message->entry = entry;
     message->is_restored = true;
     message->expires_ms = INT64_MAX;
-    client->shared.unsent_bytes += message->body_len;
+    client->shared.unsent_bytes += message->bytes;
     client->shared.unsent_count++;
     count(&client->counts.accepted);
     pl_list_push(&client->outbox.unsent, &message->node);

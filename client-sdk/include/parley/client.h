@@ -51,7 +51,8 @@ typedef enum parley_client_state {
 typedef struct parley_client_options {
     size_t size;               /* sizeof(parley_client_options) */
     int64_t send_timeout_ms;   /* a message is given up after so long; 0: never */
-    size_t outbox_bytes_max;   /* unsent bodies kept in memory; 0: 16 MiB */
+    size_t outbox_bytes_max;   /* unsent messages in memory, some 300 bytes more for each than its
+                                  body; 0: 16 MiB */
     uint32_t retry_initial_ms; /* first wait before a retry; 0: 100 ms; doubles, with jitter */
     uint32_t retry_max_ms;     /* 0: 10 s */
     /* Keep unsent messages in this file, too, so that they survive the application: what is in it
@@ -89,7 +90,7 @@ typedef struct parley_client_counters {
     uint64_t holes;    /* left out by a server, and asked for again */
     uint64_t interrupted; /* subscriptions that broke and were resumed */
     uint64_t unsent;
-    uint64_t unsent_bytes;
+    uint64_t unsent_bytes; /* as outbox_bytes_max counts them */
 } parley_client_counters;
 PARLEY_API void parley_client_get_counters(parley_client *client,
                                            parley_client_counters *counters); /* @thread any */

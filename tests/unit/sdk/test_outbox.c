@@ -2,6 +2,8 @@
 /* Sending by the chat client: order, retries with the same id, one fate for each message. */
 #include "sdk_world.h"
 
+#include "base/attr.h"
+#include "base/id.h"
 #include "parley/client.h"
 #include "support/check.h"
 #include "support/fake_chat.h"
@@ -11,7 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MANY 500
+#define MANY         500
+#define OUTBOX_BYTES 400000
 
 struct fates {
     atomic_uint count;
@@ -35,7 +38,7 @@ static int set_up(void **state)
     memset(&world, 0, sizeof(world));
     parley_client_options options = {
         .size = sizeof(options),
-        .outbox_bytes_max = 100000,
+        .outbox_bytes_max = OUTBOX_BYTES,
         .retry_initial_ms = 10,
         .retry_max_ms = 50,
     };
@@ -198,39 +201,59 @@ static void test_what_no_retry_mends_fails_all(void **state)
     assert_int_equal(atomic_load(&world->fates.last_code), PARLEY_UNAUTHENTICATED);
 }
 
+/* Small messages cost more than their bodies. */
 static void test_outbox_is_bounded_in_bytes(void **state)
 {
-    static char body[40000];
-    struct world *world = *state;
-    parley_outgoing message = text("x");
-    memset(body, 'x', sizeof(body));
-    message.body = body;
-    message.body_len = sizeof(body);
-    fake_chat_hold(world->chat, true);
-    for (unsigned i = 0; i < 2; i++) {
-        expect_code(parley_client_send(world->client, &message, on_sent, &world->fates), PARLEY_OK);
+    static char body[60000];
+    static const size_t lens[] = {1, sizeof(body) - 1};
+    memset(body, 'x', sizeof(body) - 1);
+    for (size_t i = 0; i < PL_COUNT(lens); i++) {
+        struct world *world = *state;
+        parley_outgoing message = text(body);
+        parley_error *error = NULL;
+        parley_client_counters counters;
+        unsigned count = 0;
+        message.body_len = lens[i];
+        fake_chat_hold(world->chat, true);
+        while (error == NULL && count < OUTBOX_BYTES) {
+            error = parley_client_send(world->client, &message, on_sent, &world->fates);
+            count += error == NULL;
+        }
+        expect_code(error, PARLEY_RESOURCE_EXHAUSTED);
+        parley_client_get_counters(world->client, &counters);
+        assert_int_equal(counters.unsent, count);
+        assert_in_range(counters.unsent_bytes, count * (lens[i] + 2 * PL_ID_MAX), OUTBOX_BYTES);
+        assert_true(counters.unsent_bytes > OUTBOX_BYTES - sizeof(body) - 1000);
+        parley_client_free(world->client);
+        world->client = NULL;
+        assert_int_equal(atomic_load(&world->fates.count), count);
+        assert_int_equal(atomic_load(&world->fates.last_code), PARLEY_CANCELLED);
+        assert_int_equal(tear_down(state), 0);
+        assert_int_equal(set_up(state), 0);
     }
-    expect_code(parley_client_send(world->client, &message, on_sent, &world->fates),
-                PARLEY_RESOURCE_EXHAUSTED);
-    parley_client_free(world->client);
-    world->client = NULL;
-    assert_int_equal(atomic_load(&world->fates.count), 2);
-    assert_int_equal(atomic_load(&world->fates.last_code), PARLEY_CANCELLED);
 }
 
 static void test_bad_messages_are_refused_before_they_are_queued(void **state)
 {
     static char big[65537];
     struct world *world = *state;
+    char long_type[129] = "";
+    memset(long_type, 'x', sizeof(long_type) - 1);
     const struct {
         const char *name;
         const char *conversation;
         const char *id;
+        const char *type;
         size_t len;
     } cases[] = {
-        {"no conversation", NULL, NULL, 1},     {"an empty conversation", "", NULL, 1},
-        {"a bad conversation", "a b", NULL, 1}, {"a bad id", "c", "a/b", 1},
-        {"an empty body", "c", NULL, 0},        {"a long body", "c", NULL, sizeof(big)},
+        {"no conversation", NULL, NULL, NULL, 1},
+        {"an empty conversation", "", NULL, NULL, 1},
+        {"a bad conversation", "a b", NULL, NULL, 1},
+        {"a bad id", "c", "a/b", NULL, 1},
+        {"a long content type", "c", NULL, long_type, 1},
+        {"a content type that is no ASCII", "c", NULL, "text/\xc3\xa4", 1},
+        {"an empty body", "c", NULL, NULL, 0},
+        {"a long body", "c", NULL, NULL, sizeof(big)},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         print_message("%s\n", cases[i].name);
@@ -238,6 +261,7 @@ static void test_bad_messages_are_refused_before_they_are_queued(void **state)
             .size = sizeof(message),
             .conversation_id = cases[i].conversation,
             .client_message_id = cases[i].id,
+            .content_type = cases[i].type,
             .body = big,
             .body_len = cases[i].len,
         };
