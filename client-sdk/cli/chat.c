@@ -131,7 +131,7 @@ static void take_lines(struct chat *chat, struct input *input)
 {
     const char *line = NULL;
     size_t len = 0;
-    while (input_take_line(input, &line, &len)) {
+    while (chat->pending < PENDING_MAX && input_take_line(input, &line, &len)) {
         if (len > 0) {
             say(chat, line, len);
         }
@@ -141,13 +141,14 @@ static void take_lines(struct chat *chat, struct input *input)
 static void talk_on_pipe(struct chat *chat)
 {
     static struct input input;
-    while (!input.is_at_end && !is_over(chat)) {
-        struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    while (input_has_more(&input) && !is_over(chat)) {
+        bool wants_input = !input.is_at_end && chat->pending < PENDING_MAX;
+        struct pollfd in = {.fd = wants_input ? STDIN_FILENO : -1, .events = POLLIN};
         session_turn(&chat->session, &in, 1);
         if (in.revents != 0) {
             input_fill(&input);
-            take_lines(chat, &input);
         }
+        take_lines(chat, &input);
     }
 }
 

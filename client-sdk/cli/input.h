@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #define BODY_BYTES_MAX 65536 /* of one message; the contract's limit */
+#define PENDING_MAX    1024  /* messages without an answer; then the input waits */
 
 struct input {
     char bytes[2 * BODY_BYTES_MAX + 2];
@@ -23,5 +24,11 @@ void input_fill(struct input *input);
  * @param line  borrowed until input_fill
  * @return false: none yet, or (is_at_end) none any more */
 bool input_take_line(struct input *input, const char **line, size_t *len);
+
+/* May there be another line? */
+static inline bool input_has_more(const struct input *input)
+{
+    return !input->is_at_end || input->begin < input->end;
+}
 
 #endif /* PARLEY_CLI_INPUT_H */

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PENDING_MAX    1024
 #define MESSAGE_ID_MAX 64
 
 struct sending {
@@ -116,8 +115,7 @@ static void send_lines(struct sending *sending, struct input *input)
                input_take_line(input, &line, &len)) {
             queue_line(sending, line, len);
         }
-        has_more =
-            sending->exit_code == EXIT_OK && (!input->is_at_end || input->begin < input->end);
+        has_more = sending->exit_code == EXIT_OK && input_has_more(input);
         bool wants_input = has_more && !input->is_at_end && sending->pending < PENDING_MAX;
         if (!wants_input && sending->pending == 0) {
             continue;

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define TOKEN_BYTES_MAX    8192
-#define OUTBOX_BYTES_MAX   (128 * 1024 * 1024) /* send --lines bounds itself by messages */
+#define OUTBOX_BYTES_MAX   (128 * 1024 * 1024) /* PENDING_MAX bounds it first */
 #define BACKOFF_INITIAL_MS 250
 #define BACKOFF_MAX_MS     5000
 #define KEEPALIVE_MS       20000

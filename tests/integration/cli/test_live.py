@@ -5,9 +5,10 @@ import json
 import signal
 import subprocess
 import termios
+import time
 import unittest
 
-from cli import Cli, DONE, FAILED, PARLEY, REFUSED, USAGE, wait_for
+from cli import Cli, DONE, FAILED, PARLEY, REFUSED, UNAVAILABLE, USAGE, wait_for
 from terminal import Terminal
 
 
@@ -120,6 +121,18 @@ class Restart(Cli):
         self.assertEqual(chat.leave(), DONE)
         self.assertIn("connected again", chat.screen.text())
 
+    def test_chat_takes_no_more_of_a_pipe_than_waits_for_answers(self):
+        self.parley("create", "flood")
+        chat = self.start("chat", "flood", "--timeout", "500ms", stdin=subprocess.PIPE)
+        self.assertIn("created", chat.stdout.readline())
+        self.server.kill()
+        self.addCleanup(self.server.start)
+        begun = time.monotonic()
+        _, said = chat.communicate("x\n" * (4 * 1024 + 1), timeout=60)
+        # Each 1024 of them wait until those before were given up.
+        self.assertGreater(time.monotonic() - begun, 2.4)
+        self.assertEqual(said.count("not acknowledged"), 4 * 1024 + 1)
+        self.assertEqual(chat.returncode, UNAVAILABLE)
 
     def test_chat_says_which_messages_were_given_up_and_goes_on(self):
         self.parley("create", "late")
