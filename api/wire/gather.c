@@ -5,11 +5,10 @@
 
 #include <string.h>
 
-/* One frame is at most 16 KiB of payload and a header; its payload may be many queued buffers, of
- * which each one that is not copied is over PL_GATHER_COPY_MAX: at most 16, with copied runs
- * between. */
+/* One frame is at most 16 KiB of payload and a header; of the queued buffers in its payload at most
+ * one is over PL_GATHER_COPY_MAX and not copied, with copied runs before and after it. */
 #define FRAME_BYTES_MAX  (16384 + 512)
-#define FRAME_SLICES_MAX 36
+#define FRAME_SLICES_MAX 3
 
 void pl_gather_init(struct pl_gather *gather)
 {
