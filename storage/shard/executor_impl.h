@@ -3,8 +3,8 @@
 #define PARLEY_SHARD_EXECUTOR_IMPL_H
 
 /* What the files of the executor share: executor.c (threads, batches), fan.c (links to other
- * shards), listing.c (conversations of a user, which live in many shards), heads.c (many
- * conversations at once). */
+ * shards), lookup.c (many conversations at once, which live in many shards), listing.c (those of a
+ * user), heads.c (their heads). */
 
 #include "shard/executor.h"
 #include "shard/queue.h"
@@ -63,6 +63,34 @@ void shard_list_submit(struct shard_store *store, struct store_list_conversation
 /* Second half, after the engine gave the ids. @thread a reader of the shard */
 void shard_list_continue(struct shard *shard, struct shard_reader *reader,
                          struct store_request *inner);
+
+struct shard_lookups;
+
+/* What one shard is asked for. */
+struct shard_lookup {
+    struct shard_lookup_request lookup;
+    struct shard_lookups *all;
+};
+
+/* What is known of many conversations, from all shards at once. */
+struct shard_lookups {
+    struct shard_store *store;
+    void (*done)(struct shard_lookups *lookups); /* on the thread of whoever finishes last */
+    unsigned open;           /* atomic: look-ups not done, and one while they start */
+    struct shard_lookup *of; /* each shard; NULL: nothing to deinit */
+};
+
+/* `store` and `done` are set. False: no memory; deinit is fine.
+ * @param arena, conversations  keep: until deinit; all but what the engines give is in the arena */
+PL_MUST_CHECK bool shard_lookups_init(struct shard_lookups *lookups, struct pl_arena *arena,
+                                      struct store_bytes user,
+                                      struct store_conversation *conversations, size_t count);
+void shard_lookups_deinit(struct shard_lookups *lookups);
+/* `done` may come before this returns.
+ * @param here, reader  the shard whose reader calls, for a request that was let in: it is asked at
+ * once, and no queue is too full for the others. NULL: a queue that is full refuses its look-up. */
+void shard_lookups_start(struct shard_lookups *lookups, const struct shard *here,
+                         struct shard_reader *reader);
 
 /* Ask the shards for the heads of many conversations. @thread any */
 void shard_heads_submit(struct shard_store *store, struct store_heads *request);

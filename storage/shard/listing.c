@@ -1,43 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A user's conversations: their ids come from the user's shard, what is known of them from the
- * shards they live on. One job per request; the lookups of a job run in parallel, and whoever
- * finishes last puts the page together. */
+ * shards they live on. One job per request. */
 #include "shard/executor_impl.h"
 
 #include "shard/metrics.h"
 
 #include "base/mem.h"
 
-#include <string.h>
-
-struct job;
-
-struct lookup {
-    struct shard_lookup_request lookup;
-    struct job *job;
-};
-
 struct job {
-    struct shard_store *store;
     struct store_list_conversations *outer; /* the caller's */
     struct store_list_conversations inner;  /* ids from the user's shard */
     struct store_conversation *page;        /* in the arena of `inner`, as the rest */
-    unsigned open;                          /* atomic: lookups not done, and one while they start */
-    struct lookup lookups[];                /* one for each shard */
+    struct shard_lookups lookups;           /* of the page */
 };
 
 static void free_job(struct job *job)
 {
-    for (unsigned i = 0; i < job->store->options.shards; i++) {
-        pl_arena_deinit(&job->lookups[i].lookup.request.arena);
-    }
+    shard_lookups_deinit(&job->lookups);
     pl_arena_deinit(&job->inner.request.arena);
     pl_free(job);
 }
 
 static void end_job(struct job *job, const struct pl_error *error)
 {
-    struct shard_store *store = job->store;
+    struct shard_store *store = job->lookups.store;
     struct store_list_conversations *outer = job->outer;
     outer->request.error = *error;
     free_job(job);
@@ -53,44 +39,9 @@ static void fail_memory(struct job *job)
 
 static bool start_page(struct job *job)
 {
-    struct shard *shard = shard_find(job->store, job->inner.user);
+    struct shard *shard = shard_find(job->lookups.store, job->inner.user);
     return shard_queue_push(&shard->reads, &job->inner.request,
                             shard_request_bytes(&job->inner.request));
-}
-
-static void unused_done(struct store_request *request)
-{
-    (void)request; /* `inner` goes to shard_list_continue */
-}
-
-void shard_list_submit(struct shard_store *store, struct store_list_conversations *request)
-{
-    unsigned shards = store->options.shards;
-    struct shard *shard = shard_find(store, request->user);
-    struct job *job = pl_calloc(1, sizeof(*job) + shards * sizeof(struct lookup));
-    if (job != NULL) {
-        job->store = store;
-        job->outer = request;
-        job->inner.request.op = STORE_OP_LIST_CONVERSATIONS;
-        job->inner.request.done = unused_done;
-        job->inner.user = request->user;
-        job->inner.after = request->after;
-        job->inner.limit = request->limit;
-        pl_arena_init(&job->inner.request.arena, NULL, 0, 0);
-        for (unsigned i = 0; i < shards; i++) {
-            job->lookups[i].job = job;
-            pl_arena_init(&job->lookups[i].lookup.request.arena, NULL, 0, 0);
-        }
-        if (start_page(job)) {
-            return;
-        }
-        free_job(job);
-    }
-    pl_metric_add(&shard_metric_rejected, 1);
-    pl_fail(&request->request.error, PARLEY_UNAVAILABLE, "the queue of shard %u is full",
-            shard->index);
-    request->request.error.retry_after_ms = store->options.busy_retry_ms;
-    shard_reject(shard, &request->request);
 }
 
 static bool keep(struct pl_arena *arena, struct store_bytes *bytes)
@@ -136,11 +87,7 @@ static void next_page(struct job *job)
         fail_memory(job);
         return;
     }
-    for (unsigned i = 0; i < job->store->options.shards; i++) {
-        struct shard_lookup_request *lookup = &job->lookups[i].lookup;
-        pl_arena_reset(&lookup->request.arena);
-        lookup->count = 0;
-    }
+    shard_lookups_deinit(&job->lookups);
     pl_arena_reset(&job->inner.request.arena);
     job->inner.after = last;
     if (!start_page(job)) {
@@ -148,10 +95,11 @@ static void next_page(struct job *job)
     }
 }
 
-static void finish_page(struct job *job)
+static void finish_page(struct shard_lookups *lookups)
 {
-    for (unsigned i = 0; i < job->store->options.shards; i++) {
-        const struct pl_error *error = &job->lookups[i].lookup.request.error;
+    struct job *job = PL_CONTAINER_OF(lookups, struct job, lookups);
+    for (unsigned i = 0; i < job->lookups.store->options.shards; i++) {
+        const struct pl_error *error = &lookups->of[i].lookup.request.error;
         if (error->code != PARLEY_OK) {
             struct pl_error copy = *error;
             end_job(job, &copy);
@@ -168,19 +116,6 @@ static void finish_page(struct job *job)
     }
 }
 
-static void settle(struct job *job)
-{
-    if (__atomic_sub_fetch(&job->open, 1, __ATOMIC_ACQ_REL) == 0) {
-        finish_page(job);
-    }
-}
-
-static void lookup_done(struct store_request *request)
-{
-    settle(PL_CONTAINER_OF(request, struct lookup, lookup.request)->job);
-}
-
-/* Sort the ids of the page by shard. */
 static bool plan(struct job *job)
 {
     size_t count = job->inner.count;
@@ -191,50 +126,51 @@ static bool plan(struct job *job)
     }
     for (size_t i = 0; i < count; i++) {
         job->page[i].id = job->inner.conversations[i].id;
-        struct shard *shard = shard_find(job->store, job->page[i].id);
-        struct shard_lookup_request *lookup = &job->lookups[shard->index].lookup;
-        if (lookup->count == 0) {
-            lookup->conversations =
-                pl_arena_alloc(arena, count * sizeof(struct store_conversation *));
-            if (lookup->conversations == NULL) {
-                return false;
-            }
-        }
-        lookup->conversations[lookup->count++] = &job->page[i];
     }
-    return true;
+    return shard_lookups_init(&job->lookups, arena, job->inner.user, job->page, count);
 }
 
 void shard_list_continue(struct shard *shard, struct shard_reader *reader,
                          struct store_request *inner)
 {
     struct job *job = PL_CONTAINER_OF(inner, struct job, inner.request);
-    struct shard_store *store = job->store;
     if (inner->error.code != PARLEY_OK) {
         struct pl_error copy = inner->error;
         end_job(job, &copy);
-        return;
-    }
-    if (!plan(job)) {
+    } else if (!plan(job)) {
         fail_memory(job);
-        return;
+    } else {
+        shard_lookups_start(&job->lookups, shard, reader);
     }
-    job->open = 1;
-    for (unsigned i = 0; i < store->options.shards; i++) {
-        struct shard_lookup_request *lookup = &job->lookups[i].lookup;
-        lookup->request.op = (enum store_op)SHARD_OP_LOOKUP;
-        lookup->request.done = lookup_done;
-        lookup->user = job->inner.user;
-        if (lookup->count > 0 && i != shard->index) {
-            __atomic_add_fetch(&job->open, 1, __ATOMIC_ACQ_REL);
-            shard_store_begin(store);
-            shard_queue_push_always(&store->shards[i].reads, &lookup->request,
-                                    shard_request_bytes(&lookup->request));
+}
+
+static void unused_done(struct store_request *request)
+{
+    (void)request; /* `inner` goes to shard_list_continue */
+}
+
+void shard_list_submit(struct shard_store *store, struct store_list_conversations *request)
+{
+    struct shard *shard = shard_find(store, request->user);
+    struct job *job = pl_calloc(1, sizeof(*job));
+    if (job != NULL) {
+        job->outer = request;
+        job->lookups.store = store;
+        job->lookups.done = finish_page;
+        job->inner.request.op = STORE_OP_LIST_CONVERSATIONS;
+        job->inner.request.done = unused_done;
+        job->inner.user = request->user;
+        job->inner.after = request->after;
+        job->inner.limit = request->limit;
+        pl_arena_init(&job->inner.request.arena, NULL, 0, 0);
+        if (start_page(job)) {
+            return;
         }
+        free_job(job);
     }
-    struct shard_lookup_request *own = &job->lookups[shard->index].lookup;
-    if (own->count > 0) {
-        store->engine->ops->read(reader, &own->request);
-    }
-    settle(job);
+    pl_metric_add(&shard_metric_rejected, 1);
+    pl_fail(&request->request.error, PARLEY_UNAVAILABLE, "the queue of shard %u is full",
+            shard->index);
+    request->request.error.retry_after_ms = store->options.busy_retry_ms;
+    shard_reject(shard, &request->request);
 }
