@@ -379,6 +379,11 @@ uint64_t pl_session_sent_data_frames(const struct pl_session *session)
     return session->flood.data_frames;
 }
 
+bool pl_session_awaits_ack(const struct pl_session *session)
+{
+    return session->is_ready && !session->is_acknowledged;
+}
+
 uint64_t pl_session_open_block(const struct pl_session *session)
 {
     return session->open_block;

@@ -131,6 +131,8 @@ int pl_session_ping(struct pl_session *session);
 uint64_t pl_session_received_bytes(const struct pl_session *session);
 /* Monotonic counter of DATA frames sent: no progress of what is queued compares it. */
 uint64_t pl_session_sent_data_frames(const struct pl_session *session);
+/* The peer has spoken and has not acknowledged our SETTINGS. */
+bool pl_session_awaits_ack(const struct pl_session *session);
 /* Number of the header block that has begun to come and is not whole; 0: none. Who sees the same
  * number for long has a peer that keeps us waiting. */
 uint64_t pl_session_open_block(const struct pl_session *session);

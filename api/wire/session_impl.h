@@ -75,12 +75,13 @@ struct pl_session {
                                         client had said that it sends no more; a ring */
     uint8_t ended_next;
     bool is_server;
-    bool is_ready;       /* the peer's SETTINGS came */
-    bool is_lost;        /* no more input, output or streams */
-    bool is_inside;      /* in receive or gather: on_wants_write can wait */
-    bool is_write_told;  /* on_wants_write was called since the last gather */
-    bool is_gather_full; /* send_data found no room */
-    bool is_flooded;     /* the last GOAWAY is queued; input is refused */
+    bool is_ready;        /* the peer's SETTINGS came */
+    bool is_acknowledged; /* ... and its word that ours did */
+    bool is_lost;         /* no more input, output or streams */
+    bool is_inside;       /* in receive or gather: on_wants_write can wait */
+    bool is_write_told;   /* on_wants_write was called since the last gather */
+    bool is_gather_full;  /* send_data found no room */
+    bool is_flooded;      /* the last GOAWAY is queued; input is refused */
     bool is_goaway_received;
     bool is_goaway_sent; /* not only announced: nghttp2 ignores new streams, without a callback */
     bool is_full;        /* writers on all streams are told to stop */

@@ -381,6 +381,8 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
     case NGHTTP2_SETTINGS:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) {
             on_settings(session);
+        } else {
+            session->is_acknowledged = true;
         }
         return 0;
     default:

@@ -9,7 +9,8 @@
 
 #include <unistd.h>
 
-#define H2_NO_ERROR 0
+#define H2_NO_ERROR         0
+#define H2_SETTINGS_TIMEOUT 4
 
 static void free_link(struct grpc_link *link)
 {
@@ -177,6 +178,26 @@ static bool keep_alive(struct grpc_link *link, int64_t now_ms)
     return true;
 }
 
+/* Limits of ours hold only once they are acknowledged (K1). @return false: it is closed. */
+static bool check_settings(struct grpc_link *link, int64_t now_ms)
+{
+    struct pl_session *session = pl_conn_session(link->conn);
+    if (!pl_session_awaits_ack(session)) {
+        return true;
+    }
+    if (link->unacknowledged_ms == 0) {
+        link->unacknowledged_ms = now_ms;
+    }
+    if (now_ms - link->unacknowledged_ms < link->port->grpc->options.settings_timeout_ms) {
+        return true;
+    }
+    struct pl_error cause = PL_ERROR_INIT;
+    (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "our SETTINGS were not acknowledged in time");
+    pl_session_goaway(session, H2_SETTINGS_TIMEOUT, NULL);
+    pl_conn_close(link->conn, &cause);
+    return false;
+}
+
 /* A call's headers come at once or not at all: dripping them would keep the connection from being
  * silent and from being idle. @return false: it is closed. */
 static bool check_headers(struct grpc_link *link, int64_t now_ms)
@@ -243,8 +264,9 @@ static bool check_age_grace(struct grpc_link *link, int64_t now_ms)
 void grpc_link_sweep(struct grpc_link *link, int64_t now_ms)
 {
     const struct grpc_server_options *options = &link->port->grpc->options;
-    if (!keep_alive(link, now_ms) || !check_headers(link, now_ms) ||
-        !check_progress(link, now_ms) || !check_age_grace(link, now_ms)) {
+    if (!check_settings(link, now_ms) || !keep_alive(link, now_ms) ||
+        !check_headers(link, now_ms) || !check_progress(link, now_ms) ||
+        !check_age_grace(link, now_ms)) {
         return;
     }
     end_slow_messages(link, now_ms);

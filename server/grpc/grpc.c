@@ -66,6 +66,7 @@ static enum parley_code make(struct loops *loops, parley_server *server,
     grpc->gate = gate;
     set_default(&grpc->options.keepalive_ms, 60000);
     set_default(&grpc->options.keepalive_timeout_ms, 20000);
+    set_default(&grpc->options.settings_timeout_ms, 10000);
     set_default(&grpc->options.headers_timeout_ms, 10000);
     set_default(&grpc->options.message_timeout_ms, 60000);
     set_default(&grpc->options.stall_ms, 300000);

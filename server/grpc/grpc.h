@@ -37,6 +37,7 @@ struct grpc_server_options {
     bool compress; /* gzip answers for clients that take them so; a handler may say otherwise */
     int64_t keepalive_ms;         /* ping after so long without a byte; 0: 60 s */
     int64_t keepalive_timeout_ms; /* ... and close after so much longer; 0: 20 s */
+    int64_t settings_timeout_ms;  /* for our SETTINGS to be acknowledged; 0: 10 s */
     int64_t headers_timeout_ms;   /* for the headers of a call to come whole; 0: 10 s */
     int64_t message_timeout_ms;   /* for a message that has begun to come whole: so long, or up to
                                      twice that; 0: 60 s */

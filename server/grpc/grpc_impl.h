@@ -58,11 +58,12 @@ struct grpc_link {
     struct pl_conn *conn;
     struct call_slots *slots;
     struct gate_pass pass;
-    uint64_t received_bytes; /* at the last change, seen by the sweep */
-    int64_t received_ms;     /* when that was */
-    uint64_t block;          /* header block that was not whole at the last sweep; 0: none */
-    int64_t block_ms;        /* when it was first seen */
-    uint64_t messages;       /* that had begun to come at messages_ms */
+    uint64_t received_bytes;   /* at the last change, seen by the sweep */
+    int64_t received_ms;       /* when that was */
+    int64_t unacknowledged_ms; /* the sweep that first found our SETTINGS so; 0: none has */
+    uint64_t block;            /* header block that was not whole at the last sweep; 0: none */
+    int64_t block_ms;          /* when it was first seen */
+    uint64_t messages;         /* that had begun to come at messages_ms */
     int64_t messages_ms;
     uint64_t data_frames; /* sent at the last sweep at which none waited or some had moved */
     int64_t data_ms;      /* when that was */

@@ -11,9 +11,13 @@
 static int64_t sweep_interval(const struct grpc_server_options *options)
 {
     int64_t interval = SWEEP_MAX_MS;
-    const int64_t limits[] = {options->keepalive_ms, options->keepalive_timeout_ms,
-                              options->idle_ms,      options->headers_timeout_ms,
-                              options->stall_ms,     options->message_timeout_ms};
+    const int64_t limits[] = {options->keepalive_ms,
+                              options->keepalive_timeout_ms,
+                              options->idle_ms,
+                              options->headers_timeout_ms,
+                              options->stall_ms,
+                              options->message_timeout_ms,
+                              options->settings_timeout_ms};
     for (size_t i = 0; i < PL_COUNT(limits); i++) {
         interval = limits[i] / 4 < interval ? limits[i] / 4 : interval;
     }

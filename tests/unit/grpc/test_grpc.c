@@ -156,6 +156,34 @@ static void test_a_client_that_answers_no_ping_is_closed(void **state)
     close_site(&site);
 }
 
+static void test_k1_a_client_that_acknowledges_no_settings_is_closed(void **state)
+{
+    (void)state;
+    static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0";
+    /* the end of what the server sends: GOAWAY of SETTINGS_TIMEOUT, no stream was processed */
+    static const uint8_t goaway[17] = {0, 0, 8, 7, [16] = NGHTTP2_SETTINGS_TIMEOUT};
+    struct site site;
+    struct client alive;
+    open_site(&site, (struct grpc_server_options){.settings_timeout_ms = 300});
+    client_open(&alive, grpc_server_address(site.grpc), NULL, 0);
+    int rude = client_socket(grpc_server_address(site.grpc));
+    int64_t start_ms = wait_deadline(0);
+    assert_int_equal(send(rude, hello, sizeof(hello), MSG_NOSIGNAL), sizeof(hello));
+    uint8_t answer[512];
+    size_t len = 0;
+    for (ssize_t got = 1; got > 0; len += (size_t)got) {
+        got = recv(rude, answer + len, sizeof(answer) - len, 0);
+        assert_true(got >= 0);
+    }
+    assert_true(wait_deadline(0) - start_ms >= 300);
+    assert_true(len >= sizeof(goaway));
+    assert_memory_equal(answer + len - sizeof(goaway), goaway, sizeof(goaway));
+    check(&alive); /* it did acknowledge */
+    (void)close(rude);
+    client_close(&alive);
+    close_site(&site);
+}
+
 static void test_headers_that_drip_are_not_waited_for(void **state)
 {
     (void)state;
@@ -508,6 +536,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connections_over_the_limit_are_closed_at_once),
         cmocka_unit_test(test_a_client_that_answers_no_ping_is_closed),
+        cmocka_unit_test(test_k1_a_client_that_acknowledges_no_settings_is_closed),
         cmocka_unit_test(test_headers_that_drip_are_not_waited_for),
         cmocka_unit_test(test_a_stream_whose_message_never_comes_whole_is_ended),
         cmocka_unit_test(test_a_client_that_takes_nothing_is_closed_though_it_answers_pings),
