@@ -21,11 +21,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define WRITE_HIGH_WATER   (256 * 1024)
-#define REPLAY_BYTES_MAX   (256 * 1024)
-#define DEFAULT_TIMEOUT_MS 30000
-#define TIMEOUT_MAX_MS     (INT64_C(10) * 365 * 24 * 3600 * 1000) /* longer is as good as none */
-#define H2_CANCEL          8
+#define WRITE_HIGH_WATER (256 * 1024)
+#define REPLAY_BYTES_MAX (256 * 1024)
+#define TIMEOUT_MAX_MS   (INT64_C(10) * 365 * 24 * 3600 * 1000) /* longer is as good as none */
+#define H2_CANCEL        8
 
 struct write_mail {
     struct pl_mail mail;
@@ -280,11 +279,9 @@ static int64_t choose_timeout(const parley_channel *channel, const parley_method
     if (options != NULL && options->timeout_ms > 0) {
         return options->timeout_ms > TIMEOUT_MAX_MS ? INT64_MAX : options->timeout_ms;
     }
-    if (method->client_streaming || method->server_streaming) {
-        return INT64_MAX;
-    }
-    return channel->options.default_timeout_ms > 0 ? channel->options.default_timeout_ms
-                                                   : DEFAULT_TIMEOUT_MS;
+    return method->client_streaming || method->server_streaming
+               ? INT64_MAX
+               : channel_default_timeout_ms(channel);
 }
 
 parley_call *sdk_call_start(parley_channel *channel, const parley_method *method,

@@ -13,7 +13,8 @@
 #include <signal.h>
 #include <string.h>
 
-#define USER_AGENT "grpc-c-parley/0.1.0"
+#define USER_AGENT         "grpc-c-parley/0.1.0"
+#define DEFAULT_TIMEOUT_MS 30000
 
 static void *run_thread(void *argument)
 {
@@ -190,6 +191,12 @@ parley_error *parley_channel_new(const char *target, const parley_channel_option
     }
     *channel = made;
     return NULL;
+}
+
+int64_t channel_default_timeout_ms(const parley_channel *channel)
+{
+    return channel->options.default_timeout_ms > 0 ? channel->options.default_timeout_ms
+                                                   : DEFAULT_TIMEOUT_MS;
 }
 
 void channel_set_state(parley_channel *channel, parley_channel_state state)

@@ -124,6 +124,8 @@ struct parley_channel {
 
 /* ---- channel.c ---- */
 
+/* Of calls that bring none and are over soon. @return INT64_MAX: none */
+int64_t channel_default_timeout_ms(const parley_channel *channel);
 void channel_set_state(parley_channel *channel, parley_channel_state state);
 /* Keep why no connection was to be had. @param cause  without text: it was closed */
 void channel_remember_error(parley_channel *channel, const struct pl_error *cause);

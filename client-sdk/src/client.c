@@ -18,6 +18,7 @@
 #define OUTBOX_BYTES_MAX (16 * 1024 * 1024)
 #define RETRY_INITIAL_MS 100
 #define RETRY_MAX_MS     10000
+#define HISTORY_LIMIT    100 /* the contract's, of a request that names none */
 
 /* ---- the state ---- */
 
@@ -250,33 +251,69 @@ static char *text_field(const char *text)
     return text == NULL ? (char *)(uintptr_t) "" : (char *)(uintptr_t)text;
 }
 
+struct reading {
+    void (*on_event)(void *user, const Parley__V1__Event *event);
+    void *user;
+    int32_t count; /* events of this call */
+    int64_t last_seq;
+};
+
+/* One History call, which may not last longer than a unary one. */
+static parley_error *read_pages(parley_channel *channel, const Parley__V1__HistoryRequest *request,
+                                struct reading *reading)
+{
+    const parley_call_options options = {.size = sizeof(options),
+                                         .timeout_ms = channel_default_timeout_ms(channel)};
+    parley_stream *stream = NULL;
+    ProtobufCMessage *message = NULL;
+    parley_error *error =
+        parley_stream_open(channel, &parley_v1_ChatService_methods[parley_v1_ChatService_M_History],
+                           &options, &request->base, &stream);
+    if (error != NULL) {
+        return error;
+    }
+    reading->count = 0;
+    while (parley_stream_read(stream, &message) == 1) {
+        const Parley__V1__HistoryResponse *page = (const Parley__V1__HistoryResponse *)message;
+        for (size_t i = 0; i < page->n_events; i++) {
+            reading->on_event(reading->user, page->events[i]);
+            reading->last_seq = page->events[i]->seq;
+            reading->count++;
+        }
+        parley_message_free(message);
+    }
+    return parley_stream_finish(stream);
+}
+
+/* Ask for what is left, if that is something. */
+static bool go_on(Parley__V1__HistoryRequest *request, const struct reading *reading)
+{
+    bool backwards = request->direction == PARLEY__V1__DIRECTION__DIRECTION_BACKWARDS;
+    request->limit = (request->limit == 0 ? HISTORY_LIMIT : request->limit) - reading->count;
+    request->from_seq = reading->last_seq + (backwards ? -1 : 1);
+    return request->limit > 0 && request->from_seq > 0;
+}
+
+/* Of a call that took too long although events came, the rest is read by another: a long log or a
+ * slow reader is no failure, a silent server is. */
 parley_error *parley_client_history(parley_client *client, const char *conversation_id,
                                     int64_t from_seq, bool backwards, int32_t limit,
                                     void (*on_event)(void *user, const Parley__V1__Event *event),
                                     void *user)
 {
+    struct reading reading = {.on_event = on_event, .user = user};
     Parley__V1__HistoryRequest request = PARLEY__V1__HISTORY_REQUEST__INIT;
-    parley_stream *stream = NULL;
-    ProtobufCMessage *message = NULL;
     request.conversation_id = text_field(conversation_id);
     request.from_seq = from_seq;
     request.limit = limit;
     request.direction = backwards ? PARLEY__V1__DIRECTION__DIRECTION_BACKWARDS
                                   : PARLEY__V1__DIRECTION__DIRECTION_FORWARDS;
-    parley_error *error = parley_stream_open(
-        client->channel, &parley_v1_ChatService_methods[parley_v1_ChatService_M_History], NULL,
-        &request.base, &stream);
-    if (error != NULL) {
-        return error;
+    parley_error *error = read_pages(client->channel, &request, &reading);
+    while (parley_error_code(error) == PARLEY_DEADLINE_EXCEEDED && reading.count > 0) {
+        parley_error_free(error);
+        error = go_on(&request, &reading) ? read_pages(client->channel, &request, &reading) : NULL;
     }
-    while (parley_stream_read(stream, &message) == 1) {
-        const Parley__V1__HistoryResponse *page = (const Parley__V1__HistoryResponse *)message;
-        for (size_t i = 0; i < page->n_events; i++) {
-            on_event(user, page->events[i]);
-        }
-        parley_message_free(message);
-    }
-    return parley_stream_finish(stream);
+    return error;
 }
 
 parley_error *parley_client_create_conversation(parley_client *client, const char *conversation_id,

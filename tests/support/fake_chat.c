@@ -60,6 +60,7 @@ struct fake_chat {
     uint32_t streams_max;
     int64_t repeat;
     int64_t skip_seq;
+    int64_t stall_seq;
 };
 
 /* ---- the log ---- */
@@ -343,6 +344,10 @@ static void on_history(parley_v1_ChatService_srv_History_call *call,
         Parley__V1__Message message;
         Parley__V1__Event *events[] = {&event};
         Parley__V1__HistoryResponse page = PARLEY__V1__HISTORY_RESPONSE__INIT;
+        if (seq == chat->stall_seq) {
+            chat->stall_seq = 0;
+            return;
+        }
         fill_event(&event, &message, find_seq(chat, request->conversation_id, seq));
         page.n_events = 1;
         page.events = events;
@@ -559,6 +564,11 @@ static void set_repeat(struct fake_chat *chat, struct wish *wish)
     chat->repeat = wish->number;
 }
 
+static void set_stall(struct fake_chat *chat, struct wish *wish)
+{
+    chat->stall_seq = wish->number;
+}
+
 static void set_skip(struct fake_chat *chat, struct wish *wish)
 {
     chat->skip_seq = wish->number;
@@ -663,6 +673,11 @@ void fake_chat_end_subscriptions(struct fake_chat *chat, enum parley_code code)
 void fake_chat_repeat(struct fake_chat *chat, int64_t events)
 {
     (void)on_loop(chat, set_repeat, &(struct wish){.number = events});
+}
+
+void fake_chat_stall(struct fake_chat *chat, int64_t seq)
+{
+    (void)on_loop(chat, set_stall, &(struct wish){.number = seq});
 }
 
 void fake_chat_skip(struct fake_chat *chat, int64_t seq)

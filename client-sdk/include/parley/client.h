@@ -155,7 +155,8 @@ PARLEY_API void parley_subscription_cancel(parley_subscription *subscription); /
 /* ---- reading back and conversations; synchronous: @thread any but the channel's own ---- */
 
 /* Call `on_event` for each event, on the calling thread.
- * @param from_seq  0: from the beginning, or from the newest if backwards. @param limit  0: 100. */
+ * @param from_seq  0: from the beginning, or from the newest if backwards. @param limit  0: 100.
+ * @return DEADLINE_EXCEEDED also: no event came for the channel's default_timeout_ms. */
 PARLEY_API PARLEY_MUST_CHECK parley_error *
 parley_client_history(parley_client *client, const char *conversation_id, int64_t from_seq,
                       bool backwards, int32_t limit,

@@ -132,7 +132,7 @@ class Access(Cli):
             silent.bind(("127.0.0.1", 0))
             silent.listen()
             address = f"127.0.0.1:{silent.getsockname()[1]}"
-            for command in (["list"], ["send", "a", "b"], ["tail", "a"]):
+            for command in (["list"], ["send", "a", "b"], ["tail", "a"], ["history", "a"]):
                 with self.subTest(command):
                     self.parley(*command, "--server", address, "--timeout", "300ms",
                                 code=UNAVAILABLE)

@@ -83,6 +83,46 @@ static void test_history_is_read_in_both_directions(void **state)
                 PARLEY_NOT_FOUND);
 }
 
+/* The time limit of calls is one between events, however long the reading takes. */
+static void test_history_goes_on_where_it_stood_still_and_gives_up_when_nothing_comes(void **state)
+{
+    struct world *world = *state;
+    parley_channel_options options = {.size = sizeof(options), .default_timeout_ms = 400};
+    parley_channel *channel = channel_with(fake_chat_target(world->chat), &options);
+    parley_client *client = NULL;
+    expect_code(parley_client_new(channel, NULL, &client), PARLEY_OK);
+    for (int i = 0; i < 20; i++) {
+        fake_chat_say(world->chat, "c", "hello");
+    }
+    static const struct {
+        const char *name;
+        bool backwards;
+        int32_t limit;
+        int64_t stall_seq;
+        struct range expected;
+    } cases[] = {
+        {"forwards", false, 0, 8, {1, 20, 20}},
+        {"backwards", true, 0, 8, {20, 1, 20}},
+        {"a part", false, 10, 8, {1, 10, 10}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct range range = {0};
+        print_message("%s\n", cases[i].name);
+        fake_chat_stall(world->chat, cases[i].stall_seq);
+        expect_code(
+            parley_client_history(client, "c", 0, cases[i].backwards, cases[i].limit, note, &range),
+            PARLEY_OK);
+        assert_int_equal(range.first, cases[i].expected.first);
+        assert_int_equal(range.last, cases[i].expected.last);
+        assert_int_equal(range.count, cases[i].expected.count);
+    }
+    fake_chat_hold(world->chat, true);
+    expect_code(parley_client_history(client, "c", 0, false, 0, note, &(struct range){0}),
+                PARLEY_DEADLINE_EXCEEDED);
+    parley_client_free(client);
+    parley_channel_free(channel);
+}
+
 static void test_conversation_is_created(void **state)
 {
     static const char *const members[] = {"bob", "carol"};
@@ -167,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_WORLD(test_history_is_read_in_both_directions),
+        WITH_WORLD(test_history_goes_on_where_it_stood_still_and_gives_up_when_nothing_comes),
         WITH_WORLD(test_conversation_is_created),
         WITH_WORLD(test_client_works_on_a_driven_channel),
     };
