@@ -42,6 +42,7 @@ struct lane {
     struct pl_list delayed; /* streams that wait to ask the store again */
     struct pl_timer retry;
     struct pl_list suspects; /* rooms that something may have been lost of */
+    struct pl_list unknown;  /* rooms whose head the store did not know when it was asked */
     struct heads *heads;     /* a look at the heads of some, on its way */
     struct pl_timer sweep;
     int64_t listed_ms;      /* when all users were last told to list from time to time */
@@ -92,7 +93,7 @@ struct room {
     struct pl_list behind; /* follows in CATCH-UP */
     int64_t last_seq;      /* the newest that came to this loop; 0: none yet */
     struct tail tail;
-    struct pl_list suspect_node; /* lane->suspects */
+    struct pl_list suspect_node; /* lane->suspects or lane->unknown */
     struct fetch *fetch;         /* what it missed, on its way */
     unsigned pins;               /* it is being walked: not freed */
     size_t id_len;
@@ -164,8 +165,10 @@ void relay_publish(struct hub *hub, const struct batch *batch);
 /* Look at the head of this room soon. */
 void sweep_suspect(struct room *room);
 void sweep_suspect_all(struct lane *lane);
-/* Go on with what is left of the suspects. */
+/* Look at what is left of the suspects. */
 void sweep_go_on(struct lane *lane);
+/* The same, and ask again for the heads that were not known. */
+void sweep_retry(struct lane *lane);
 /* The bus went up or down, or begins. */
 void sweep_on_state(struct lane *lane);
 

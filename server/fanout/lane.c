@@ -17,7 +17,7 @@ static void on_retry(struct pl_loop *loop, struct pl_timer *timer)
     for (struct pl_list *node = pl_list_pop(&due); node != NULL; node = pl_list_pop(&due)) {
         stream_retry(PL_LIST_ENTRY(node, struct hub_stream, lane_node));
     }
-    sweep_go_on(lane);
+    sweep_retry(lane);
 }
 
 int lane_retry_later(struct lane *lane)
@@ -201,6 +201,7 @@ int lane_init(struct lane *lane, struct hub *hub, unsigned index)
     lane->gap_mail.deliver = on_gap;
     lane->state_mail.deliver = on_state;
     pl_list_init(&lane->suspects);
+    pl_list_init(&lane->unknown);
     pl_list_init(&lane->delayed);
     pl_list_init(&lane->listers);
     lane->rooms = pl_map_new();

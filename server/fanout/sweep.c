@@ -4,7 +4,7 @@
  *
  *   suspect ──a look is free──> asked ──the head──> nothing new, or room_on_head
  *      ^                          │
- *      └────────the store failed──┘
+ *      └──after a while── unknown <──the store failed, or did not know this one
  *
  * Suspect is a room whose topic was just subscribed, one that the bus or the mailbox lost something
  * of, and from time to time every room: each poll_ms while the bus is down, each sweep_ms while it
@@ -39,17 +39,16 @@ static void take(struct heads *heads)
         if (room == NULL) {
             continue;
         }
-        if (is_read) {
+        if (is_read && heads->read.head_seqs[i] != STORE_HEAD_UNKNOWN) {
             room_on_head(room, heads->read.head_seqs[i]);
         } else if (!pl_list_is_linked(&room->suspect_node)) {
-            pl_list_push(&lane->suspects, &room->suspect_node);
+            pl_list_push(&lane->unknown, &room->suspect_node);
         }
     }
-    if (is_read) {
-        sweep_go_on(lane);
-    } else {
+    if (!pl_list_is_empty(&lane->unknown)) {
         (void)!lane_retry_later(lane); /* without memory the next sweep goes on */
     }
+    sweep_go_on(lane);
 }
 
 static void deliver(struct pl_loop *loop, struct pl_mail *mail)
@@ -101,6 +100,12 @@ void sweep_go_on(struct lane *lane)
     store_heads(lane->hub->store, &heads->read);
 }
 
+void sweep_retry(struct lane *lane)
+{
+    pl_list_splice(&lane->suspects, &lane->unknown);
+    sweep_go_on(lane);
+}
+
 static void mark(struct room *room)
 {
     if (!pl_list_is_linked(&room->suspect_node)) {
@@ -121,7 +126,7 @@ void sweep_suspect_all(struct lane *lane)
          room = pl_map_next(lane->rooms, &cursor, NULL, NULL)) {
         mark(room);
     }
-    sweep_go_on(lane);
+    sweep_retry(lane);
 }
 
 /* ---- from time to time ---- */

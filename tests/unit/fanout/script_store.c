@@ -175,7 +175,7 @@ static void read_heads(struct script_store *store, struct store_heads *heads)
     heads->head_seqs = found;
     for (size_t i = 0; i < heads->count; i++) {
         const struct script_log *log = find_log(store, heads->ids[i]);
-        found[i] = log != NULL ? log->head_seq : 0;
+        found[i] = log == NULL ? 0 : log->is_away ? STORE_HEAD_UNKNOWN : log->head_seq;
     }
 }
 

@@ -22,6 +22,7 @@ struct script_log {
     char members[SCRIPT_MEMBERS][SCRIPT_USER_MAX];
     size_t member_count;
     int64_t told_seq; /* the listener heard of what is up to here */
+    bool is_away;     /* its head is not known */
 };
 
 struct script_store {

@@ -165,6 +165,11 @@ static void test_a_sender_tells_that_it_lost_something(void **state)
     listener_close(&listener);
 }
 
+static void tell_gap(struct cluster *cluster)
+{
+    cluster->ends[1]->events->on_gap(cluster->ends[1]->context, NULL);
+}
+
 static void test_what_a_room_missed_is_read_once_for_all(void **state)
 {
     enum {
@@ -212,6 +217,38 @@ static void test_looks_at_heads_are_batched(void **state)
     listener_close(&listener);
 }
 
+/* As while a shard is down. */
+static void test_a_head_that_is_not_known_is_asked_for_again(void **state)
+{
+    struct cluster *cluster = *state;
+    struct script_store *store = cluster->nodes[1].store;
+    struct listener listener;
+    struct script_log *away = cluster_add_log(cluster, "a", "reader");
+    struct script_log *here = cluster_add_log(cluster, "b", "reader");
+    listener_open(&cluster->nodes[1], &listener, 0, "reader");
+    listener_follow(&listener, "a", 0);
+    listener_follow(&listener, "b", 0);
+    cluster_settle(cluster);
+    commit(cluster, 0, away, 1);
+    commit(cluster, 0, here, 1);
+    script_wire_lose(&cluster->wire, 0);
+    script_wire_lose(&cluster->wire, 0);
+    away->is_away = true;
+    size_t heads = store->heads;
+    tell_gap(cluster);
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "b")->seq, 1);
+    assert_int_equal(listener_find(&listener, "a")->seq, 0);
+    assert_int_equal(store->heads, heads + 1); /* again, but not at once */
+    away->is_away = false;
+    int64_t deadline_ms = wait_deadline(WAIT_MS);
+    while (listener_find(&listener, "a")->seq < 1) {
+        wait_or_fail(deadline_ms, "its head is asked for again", __FILE__, __LINE__);
+        cluster_settle(cluster);
+    }
+    listener_close(&listener);
+}
+
 static void test_a_user_hears_of_what_is_joined_on_another_node(void **state)
 {
     struct cluster *cluster = *state;
@@ -253,11 +290,6 @@ static void test_a_lost_joining_is_followed_from_the_joining_on(void **state)
     }
     assert_int_equal(listener.first_seq, 41);
     listener_close(&listener);
-}
-
-static void tell_gap(struct cluster *cluster)
-{
-    cluster->ends[1]->events->on_gap(cluster->ends[1]->context, NULL);
 }
 
 /* What a hub does from time to time, done now: the bus is up and tells of no loss. */
@@ -474,6 +506,7 @@ int main(void)
         NODES_TEST(test_a_sender_tells_that_it_lost_something),
         NODES_TEST(test_what_a_room_missed_is_read_once_for_all),
         NODES_TEST(test_looks_at_heads_are_batched),
+        NODES_TEST(test_a_head_that_is_not_known_is_asked_for_again),
         NODES_TEST(test_a_user_hears_of_what_is_joined_on_another_node),
         NODES_TEST(test_a_lost_joining_is_followed_from_the_joining_on),
         NODES_TEST(test_a_joining_that_is_lost_without_a_word_is_found),
