@@ -57,7 +57,10 @@ static void take_page(struct page *page, struct follow *follow)
     const struct store_read *read = &page->read;
     struct hub_stream *stream = follow->stream;
     if (follow->next_seq > read->head_seq + 1) {
-        refuse_cursor(follow, read->head_seq);
+        if (read->uncached) {
+            refuse_cursor(follow, read->head_seq);
+        }
+        follow->is_stale = true; /* a cache may know less than who gave the cursor */
         return;
     }
     if (follow->next_seq < read->first_seq) {

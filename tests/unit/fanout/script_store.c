@@ -127,11 +127,12 @@ static void read_log(struct script_store *store, struct store_read *read)
         pl_fail(&read->request.error, PARLEY_NOT_FOUND, "no such conversation");
         return;
     }
+    int64_t head_seq = log->old_seq != 0 && !read->uncached ? log->old_seq : log->head_seq;
     bool is_back = read->backwards;
     int64_t step = is_back ? -1 : 1;
     int64_t from = read->from_seq > log->first_seq ? read->from_seq : log->first_seq;
-    from = is_back && (read->from_seq == 0 || from > log->head_seq) ? log->head_seq : from;
-    int64_t left = is_back ? from - log->first_seq + 1 : log->head_seq - from + 1;
+    from = is_back && (read->from_seq == 0 || from > head_seq) ? head_seq : from;
+    int64_t left = is_back ? from - log->first_seq + 1 : head_seq - from + 1;
     size_t count = left <= 0 ? 0 : (size_t)left;
     count = count < read->limit ? count : read->limit;
     struct store_event *events =
@@ -142,7 +143,7 @@ static void read_log(struct script_store *store, struct store_read *read)
     }
     read->events = events;
     read->event_count = count;
-    read->head_seq = log->head_seq;
+    read->head_seq = head_seq;
     read->first_seq = log->first_seq;
 }
 

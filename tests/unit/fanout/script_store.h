@@ -22,6 +22,7 @@ struct script_log {
     char members[SCRIPT_MEMBERS][SCRIPT_USER_MAX];
     size_t member_count;
     int64_t told_seq; /* the listener heard of what is up to here */
+    int64_t old_seq;  /* the head as a cache has it, for those who may be given that; 0: no cache */
     bool is_away;     /* its head is not known */
 };
 

@@ -120,6 +120,21 @@ static void test_a_cursor_beyond_the_log_fails_with_out_of_range(void **state)
     listener_close(&listener);
 }
 
+/* It was given by another node, which knew more than the cache. */
+static void test_a_cursor_beyond_what_a_cache_knows_goes_live(void **state)
+{
+    struct world *world = *state;
+    struct script_log *log = log_with(world, 6);
+    log->old_seq = 4;
+    struct listener listener;
+    listener_open(world, &listener, 0, READER);
+    listener_follow(&listener, "room", 6);
+    world_settle(world);
+    assert_int_equal(listener.failed, PARLEY_OK);
+    assert_int_equal(listener_find(&listener, "room")->caught_up_seq, 6);
+    listener_close(&listener);
+}
+
 static void test_no_member_and_no_conversation_are_removed(void **state)
 {
     struct world *world = *state;
@@ -221,6 +236,7 @@ int main(void)
         TEST(test_what_was_kept_and_let_go_is_read_from_the_log),
         TEST(test_a_cursor_before_what_is_kept_is_told_of_the_truncation),
         TEST(test_a_cursor_beyond_the_log_fails_with_out_of_range),
+        TEST(test_a_cursor_beyond_what_a_cache_knows_goes_live),
         TEST(test_no_member_and_no_conversation_are_removed),
         TEST(test_a_store_that_is_away_is_asked_again),
         TEST(test_a_store_that_fails_for_good_ends_the_stream),
