@@ -168,12 +168,21 @@ static int settle_nats(struct worker *worker)
     return natsConnection_FlushTimeout(nats_of(worker)->connection, SETTLE_MS) == NATS_OK ? 0 : -1;
 }
 
+static void tell_missed(struct bus_nats *nats)
+{
+    if (__atomic_exchange_n(&nats->has_missed, false, __ATOMIC_SEQ_CST)) {
+        worker_miss(&nats->worker);
+    }
+}
+
+/* Looks before it waits, too: whoever took the outbox took the wake-up of a callback with it. */
 static int wait_nats(struct worker *worker, int timeout_ms)
 {
     struct bus_nats *nats = nats_of(worker);
-    worker_poll(worker, timeout_ms);
-    if (__atomic_exchange_n(&nats->has_missed, false, __ATOMIC_SEQ_CST)) {
-        worker_miss(worker);
+    tell_missed(nats);
+    if (!is_broken(nats)) {
+        worker_poll(worker, timeout_ms);
+        tell_missed(nats);
     }
     return is_broken(nats) ? -1 : 0;
 }
