@@ -37,6 +37,9 @@ static void on_message(void *context, const void *data, size_t len)
     struct ear *ear = context;
     const char *text = data;
     const char *blank = memchr(text, ' ', len);
+    if (ear->is_slow) {
+        (void)wait_turn(INT64_MAX);
+    }
     (void)pthread_mutex_lock(&ear->mutex);
     struct ear_topic *topic = blank != NULL ? find_locked(ear, text, (size_t)(blank - text)) : NULL;
     if (topic == NULL) {

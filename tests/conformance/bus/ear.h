@@ -23,6 +23,7 @@ struct ear_topic {
 
 struct ear {
     struct bus *bus;
+    bool is_slow; /* rests at each message; set before anything is subscribed */
     pthread_mutex_t mutex;
     struct ear_topic topics[EAR_TOPICS]; /* under the mutex, as all below */
     long others;                         /* messages of no topic above */

@@ -66,6 +66,30 @@ static void test_it_stops_without_a_broker(void **state)
     driver->restart();
 }
 
+/* Whoever publishes faster than this node takes it in cannot keep it from stopping. */
+static void test_it_stops_with_messages_left(void **state)
+{
+    enum {
+        MESSAGES = 5000
+    };
+    struct ear a;
+    struct ear b;
+    (void)state;
+    ear_init(&a, driver->open(NULL));
+    ear_init(&b, driver->open(NULL));
+    b.is_slow = true;
+    WAIT_FOR(bus_is_connected(a.bus));
+    ear_listen(&b, "c1");
+    for (long i = 0; i < MESSAGES; i++) {
+        assert_int_equal(ear_say(&a, "c1", i, 0), 0);
+    }
+    WAIT_FOR(ear_topic(&b, "c1").heard > 0);
+    bus_stop(b.bus);
+    assert_true(ear_topic(&b, "c1").heard < MESSAGES);
+    ear_deinit(&a);
+    ear_deinit(&b);
+}
+
 /* A broker that is stopped takes a socket's buffer full and then nothing. */
 static void test_a_hanging_broker_blocks_nobody(void **state)
 {
@@ -100,9 +124,10 @@ int outages_tests(void)
         cmocka_unit_test(test_a_dead_broker_is_told_and_mended),
         cmocka_unit_test(test_it_starts_without_a_broker),
         cmocka_unit_test(test_it_stops_without_a_broker),
+        cmocka_unit_test(test_it_stops_with_messages_left),
         cmocka_unit_test(test_a_hanging_broker_blocks_nobody),
     };
-    size_t without_process = 1; /* the last one needs one to stop */
+    size_t without_process = 2; /* the last ones need one that queues and stops */
     return driver->is_real
                ? cmocka_run_group_tests_name("outages", tests, NULL, NULL)
                : _cmocka_run_group_tests("outages", tests,

@@ -18,9 +18,10 @@
 #include <string.h>
 #include <sys/time.h>
 
-#define PARTITIONS      256
-#define QUEUE_BYTES_MAX ((int64_t)64 * 1024 * 1024) /* of this node's queue in the broker */
-#define WAIT_MS_MAX     400 /* the library beats its heart only when it is called */
+#define PARTITIONS       256
+#define QUEUE_BYTES_MAX  ((int64_t)64 * 1024 * 1024) /* of this node's queue in the broker */
+#define MESSAGES_AT_ONCE 256
+#define WAIT_MS_MAX      400 /* the library beats its heart only when it is called */
 
 struct bus_rabbitmq {
     struct worker worker; /* first */
@@ -165,11 +166,12 @@ static int publish_rabbitmq(struct worker *worker, const struct bus_topic *topic
                : -1;
 }
 
-/* Everything that has come. -1: the connection is closed, or the queue is gone. */
-static int receive_all(struct bus_rabbitmq *rabbitmq)
+/* What has come, but not so much that the worker's other duties wait for long. Returns 0, 1: there
+ * may be more, or -1: the connection is closed, or the queue is gone. */
+static int receive(struct bus_rabbitmq *rabbitmq)
 {
     const struct timeval now = {0};
-    for (;;) {
+    for (int i = 0; i < MESSAGES_AT_ONCE; i++) {
         amqp_envelope_t envelope;
         amqp_maybe_release_buffers(rabbitmq->link);
         amqp_rpc_reply_t reply = amqp_consume_message(rabbitmq->link, &envelope, &now, 0);
@@ -183,6 +185,7 @@ static int receive_all(struct bus_rabbitmq *rabbitmq)
         worker_receive(&rabbitmq->worker, envelope.message.body.bytes, envelope.message.body.len);
         amqp_destroy_envelope(&envelope);
     }
+    return 1;
 }
 
 static int wait_rabbitmq(struct worker *worker, int timeout_ms)
@@ -192,11 +195,12 @@ static int wait_rabbitmq(struct worker *worker, int timeout_ms)
         {.fd = outbox_fd(&worker->outbox), .events = POLLIN},
         {.fd = amqp_get_sockfd(rabbitmq->link), .events = POLLIN},
     };
-    if (receive_all(rabbitmq) != 0) {
-        return -1;
+    int received = receive(rabbitmq);
+    if (received == 0) {
+        (void)poll(fds, PL_COUNT(fds), timeout_ms < WAIT_MS_MAX ? timeout_ms : WAIT_MS_MAX);
+        received = fds[1].revents != 0 ? receive(rabbitmq) : 0;
     }
-    (void)poll(fds, PL_COUNT(fds), timeout_ms < WAIT_MS_MAX ? timeout_ms : WAIT_MS_MAX);
-    return fds[1].revents != 0 ? receive_all(rabbitmq) : 0;
+    return received < 0 ? -1 : 0;
 }
 
 /* ---- life ---- */
