@@ -10,6 +10,8 @@
 #include "mysql/pool.h"
 #include "shard/engine.h"
 
+#include <string.h>
+
 struct mysql_engine;
 
 /* One database. */
@@ -53,6 +55,12 @@ void mdb_close_reader(struct shard_reader *reader);
 static inline int64_t mdb_number(int64_t bucket, int64_t serial)
 {
     return (bucket << 40) + serial;
+}
+
+static inline int mdb_compare_ids(struct store_bytes a, struct store_bytes b)
+{
+    int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
 #endif /* PARLEY_MYSQL_ENGINE_IMPL_H */

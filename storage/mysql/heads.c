@@ -7,25 +7,18 @@
 #include "shard/route.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* In one statement: with more ranges than fit their memory, optimizers begin to read whole tables.
  */
 #define LOCKS_MAX 1000
 #define ORDERED   " ORDER BY bucket, id FOR UPDATE"
 
-static int compare_ids(struct store_bytes a, struct store_bytes b)
-{
-    int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare_heads(const void *left, const void *right)
 {
     const struct mdb_head *a = left;
     const struct mdb_head *b = right;
     return a->bucket != b->bucket ? (a->bucket > b->bucket) - (a->bucket < b->bucket)
-                                  : compare_ids(a->id, b->id);
+                                  : mdb_compare_ids(a->id, b->id);
 }
 
 static void remove_repeats(struct shard_writer *writer)

@@ -11,6 +11,7 @@
 #include "shard/answer.h"
 #include "shard/route.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define PAGE_MIN       64   /* rows in one statement */
@@ -224,8 +225,53 @@ static void get(struct shard_reader *reader, struct store_get *get)
     }
 }
 
+static int compare_conversations(const void *left, const void *right)
+{
+    const struct store_conversation *const *a = left;
+    const struct store_conversation *const *b = right;
+    return mdb_compare_ids((*a)->id, (*b)->id);
+}
+
+/* Some may have been asked for twice. */
+static void give_head(const struct shard_lookup_request *lookup, struct store_bytes id,
+                      int64_t head_seq)
+{
+    size_t low = 0;
+    size_t high = lookup->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (mdb_compare_ids(lookup->conversations[middle]->id, id) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (; low < lookup->count && mdb_compare_ids(lookup->conversations[low]->id, id) == 0; low++) {
+        lookup->conversations[low]->head_seq = head_seq;
+    }
+}
+
+/* There are STORE_HEADS_MAX at most, which is no more than one statement may name. */
+static void look_up_heads(struct shard_reader *reader, struct shard_lookup_request *lookup)
+{
+    struct mdb_sql *sql = begin_sql(reader);
+    qsort(lookup->conversations, lookup->count, sizeof(*lookup->conversations),
+          compare_conversations);
+    mdb_sql_add(sql, "SELECT id, head_seq FROM conversation FORCE INDEX (PRIMARY) WHERE ");
+    for (size_t i = 0; i < lookup->count; i++) {
+        struct store_bytes id = lookup->conversations[i]->id;
+        mdb_sql_format(sql, "is", i == 0 ? "(bucket=? AND id=?)" : " OR (bucket=? AND id=?)",
+                       (int64_t)shard_bucket(id.data, id.len), id);
+    }
+    mdb_conn_start(reader->conn, sql);
+    while (mdb_conn_row(reader->conn)) {
+        give_head(lookup, mdb_conn_bytes(reader->conn, 0), mdb_conn_i64(reader->conn, 1));
+    }
+    (void)finish(reader, &lookup->request.error);
+}
+
 /* All of them in one text: a result for each, in order. */
-static void look_up(struct shard_reader *reader, struct shard_lookup_request *lookup)
+static void look_up_members(struct shard_reader *reader, struct shard_lookup_request *lookup)
 {
     struct pl_error *err = &lookup->request.error;
     struct mdb_sql *sql = begin_sql(reader);
@@ -246,6 +292,15 @@ static void look_up(struct shard_reader *reader, struct shard_lookup_request *lo
         }
     }
     (void)finish(reader, err);
+}
+
+static void look_up(struct shard_reader *reader, struct shard_lookup_request *lookup)
+{
+    if (lookup->user.len == 0) {
+        look_up_heads(reader, lookup);
+    } else {
+        look_up_members(reader, lookup);
+    }
 }
 
 /* ---- lists ---- */

@@ -46,8 +46,9 @@ struct shard_forget_request {
     int64_t last;
 };
 
-/* Fill conversations[i], zeroed but for its id, which is the caller's. `user` given: role NONE if
- * it is not there or the user is no member. Not given: its head_seq stays 0 if it is not there. */
+/* Fill conversations[i], zeroed but for its id, which is the caller's; their order is the engine's.
+ * `user` given: role NONE if it is not there or the user is no member. Not given: nothing but its
+ * head_seq, which stays 0 if it is not there. */
 struct shard_lookup_request {
     struct store_request request;
     struct store_bytes user;

@@ -11,6 +11,7 @@
 #define NODES   3
 #define SENDS   120
 #define SHARDS  2
+#define WRITERS 2
 #define CREATES 12
 
 struct world {
@@ -25,7 +26,7 @@ static int setup(void **state)
     place_init(&world.place, SHARDS);
     struct store_mysql_options options = place_options(&world.place);
     options.deadline_ms = 10000; /* sanitizers, a busy machine and many who want the same rows */
-    options.writers = 2;
+    options.writers = WRITERS;
     for (size_t i = 0; i < NODES; i++) {
         world.nodes[i] = place_open(&options);
     }
@@ -283,6 +284,36 @@ static void test_a_warm_batch_is_seven_statements(void **state)
     assert_int_equal(count_statements() - before, 2); /* the conversation, and a page */
 }
 
+/* What a node asks of which it does not know whether it has missed something: often, and for all
+ * that its users look at. */
+static void test_heads_are_one_statement_of_each_lane(void **state)
+{
+    struct world *world = *state;
+    static char names[STORE_HEADS_MAX][8];
+    static struct store_bytes ids[STORE_HEADS_MAX];
+    struct ask ask;
+    assert_int_equal(place_create(world->nodes[0], "c1", "alice", "bob"), PARLEY_OK);
+    assert_int_equal(place_create(world->nodes[0], "c20", "alice", "bob"), PARLEY_OK);
+    assert_int_equal(place_send(world->nodes[0], "c20", "alice", "m1"), 2);
+    for (size_t i = 0; i < STORE_HEADS_MAX; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "c%zu", i % (STORE_HEADS_MAX - 50));
+        ids[i] = bytes_of(names[i]); /* the first fifty are asked for twice */
+    }
+    WAIT_FOR(count_outbox(&world->place) == 0);
+    ask_init(&ask);
+    ask.heads.ids = ids;
+    ask.heads.count = STORE_HEADS_MAX;
+    int64_t before = count_statements();
+    store_heads(world->nodes[1], &ask.heads);
+    assert_int_equal(ask_code(&ask), PARLEY_OK);
+    assert_int_equal(count_statements() - before, SHARDS * WRITERS);
+    for (size_t i = 0; i < STORE_HEADS_MAX; i++) {
+        size_t number = i % (STORE_HEADS_MAX - 50);
+        assert_int_equal(ask.heads.head_seqs[i], number == 1 ? 1 : number == 20 ? 2 : 0);
+    }
+    ask_release(&ask);
+}
+
 static void test_a_node_with_an_old_shard_map_writes_nothing(void **state)
 {
     struct world *world = *state;
@@ -306,6 +337,7 @@ int main(void)
         NODE_TEST(test_a_node_that_starts_finishes_what_a_dead_node_began),
         NODE_TEST(test_the_latest_change_of_a_list_wins_whatever_comes_last),
         NODE_TEST(test_a_warm_batch_is_seven_statements),
+        NODE_TEST(test_heads_are_one_statement_of_each_lane),
         NODE_TEST(test_a_node_with_an_old_shard_map_writes_nothing),
     };
     return cmocka_run_group_tests(tests, place_start_server, place_stop_server);
