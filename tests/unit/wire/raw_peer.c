@@ -106,6 +106,8 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
         keep(seen->grpc_message, sizeof(seen->grpc_message), value, len);
     } else if (is_name(name, name_len, "grpc-accept-encoding")) {
         keep(seen->accept_encoding, sizeof(seen->accept_encoding), value, len);
+    } else if (is_name(name, name_len, "user-agent")) {
+        keep(seen->user_agent, sizeof(seen->user_agent), value, len);
     } else if (is_name(name, name_len, "grpc-status-details-bin")) {
         keep(seen->details, sizeof(seen->details), value, len);
     } else if (name[0] != ':') {
@@ -315,7 +317,7 @@ void raw_pump(struct raw_peer *peer)
     }
 }
 
-void raw_request(struct raw_peer *peer, const struct raw_script *script)
+void raw_submit(struct raw_peer *peer, const struct raw_script *script)
 {
     nghttp2_nv nva[NVS_MAX];
     size_t count = make_nva(script->headers, nva);
@@ -326,5 +328,10 @@ void raw_request(struct raw_peer *peer, const struct raw_script *script)
     peer->body_at = 0;
     peer->id =
         nghttp2_submit_request(peer->h2, NULL, nva, count, has_body ? &provider : NULL, NULL);
+}
+
+void raw_request(struct raw_peer *peer, const struct raw_script *script)
+{
+    raw_submit(peer, script);
     raw_pump(peer);
 }

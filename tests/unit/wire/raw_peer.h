@@ -28,6 +28,7 @@ struct raw_seen {
     char grpc_status[16];
     char grpc_message[4096];
     char accept_encoding[64];
+    char user_agent[64];
     char details[8192];
     size_t trailers_bytes; /* name + value + 32 of the last block */
     uint8_t data[RAW_BYTES_MAX];
@@ -81,7 +82,9 @@ struct raw_peer *raw_peer_new(bool is_server, const struct pl_session_events *ev
                               const struct pl_session_limits *limits);
 void raw_peer_free(struct raw_peer *peer);
 void raw_pump(struct raw_peer *peer);
-/* Client: send a request and pump; the answer is in peer->seen. */
+/* Client: a request for the next pump; its answer will be in peer->seen. */
+void raw_submit(struct raw_peer *peer, const struct raw_script *script);
+/* ... and pump. */
 void raw_request(struct raw_peer *peer, const struct raw_script *script);
 /* Bytes of no nghttp2 making, straight to our session. */
 void raw_feed(struct raw_peer *peer, const void *data, size_t len);

@@ -112,7 +112,7 @@ struct row {
 #define NO_BODY      NULL, 0
 
 static const struct row ROWS[] = {
-    {"ok", HEADERS(GRPC_HEADERS), HELLO, sizeof(HELLO), 200, "0", 0, 1},
+    {"T1 ok", HEADERS(GRPC_HEADERS), HELLO, sizeof(HELLO), 200, "0", 0, 1},
     {"R2 content-type json", HEADERS(BASE_HEADERS, "content-type", "application/json"), HELLO,
      sizeof(HELLO), 415, "", 0, 0},
     {"R2 content-type missing", HEADERS(BASE_HEADERS), HELLO, sizeof(HELLO), 415, "", 0, 0},
@@ -418,6 +418,27 @@ static void test_r17_header_bomb_ends_the_connection(void **state)
     raw_peer_free(peer);
 }
 
+static void test_k2_requests_over_the_limit_may_be_sent_again(void **state)
+{
+    (void)state;
+    struct served served = {.is_silent = true};
+    const struct pl_session_limits limits = {.streams_max = 1};
+    struct raw_peer *peer = raw_peer_new(false, &SERVED, &served, &limits);
+    const struct raw_script call = {.headers = HEADERS(GRPC_HEADERS)};
+    raw_submit(peer, &call); /* both before it hears of the limit */
+    raw_submit(peer, &call);
+    raw_pump(peer);
+    assert_int_equal(served.requests, 1);
+    assert_true(peer->seen.is_reset);
+    assert_int_equal(peer->seen.reset_error, NGHTTP2_REFUSED_STREAM);
+    pl_stream_finish(served.stream, &(struct pl_status){.code = PARLEY_OK}, NULL);
+    served.is_silent = false;
+    request(peer, HEADERS(GRPC_HEADERS), HELLO, sizeof(HELLO));
+    assert_int_equal(served.requests, 2);
+    assert_string_equal(peer->seen.grpc_status, "0");
+    raw_peer_free(peer);
+}
+
 static void test_c2_unknown_encoding_names_ours(void **state)
 {
     (void)state;
@@ -520,7 +541,7 @@ static void test_s3_trailers_stay_below_what_clients_take(void **state)
     raw_peer_free(peer);
 }
 
-static void test_one_gather_holds_headers_data_and_trailers(void **state)
+static void test_t4_one_gather_holds_headers_data_and_trailers(void **state)
 {
     (void)state;
     struct served served = {0};
@@ -680,12 +701,13 @@ int main(void)
         cmocka_unit_test(test_r16_request_trailers_are_a_half_close),
         cmocka_unit_test(test_r17_header_list_over_limit_is_refused),
         cmocka_unit_test(test_r17_header_bomb_ends_the_connection),
+        cmocka_unit_test(test_k2_requests_over_the_limit_may_be_sent_again),
         cmocka_unit_test(test_c2_unknown_encoding_names_ours),
         cmocka_unit_test(test_t5_reset_follows_trailers_if_client_is_not_done),
         cmocka_unit_test(test_t6_trailers_only_when_nothing_was_sent),
         cmocka_unit_test(test_t8_headers_wait_for_message_or_flush),
         cmocka_unit_test(test_s3_trailers_stay_below_what_clients_take),
-        cmocka_unit_test(test_one_gather_holds_headers_data_and_trailers),
+        cmocka_unit_test(test_t4_one_gather_holds_headers_data_and_trailers),
         cmocka_unit_test(test_k10_http1_gets_a_400),
         cmocka_unit_test(test_headers_after_the_clients_end_are_its_error),
         cmocka_unit_test(test_plain_path_answers_what_is_not_grpc),

@@ -413,6 +413,43 @@ static void test_cl10_calls_over_the_limit_wait_and_goaway_ends_their_wait(void 
     assert_int_equal(called[0].closes + called[1].closes + called[2].closes, 3);
 }
 
+static void test_cl9_half_close_rides_on_the_last_message_or_goes_alone(void **state)
+{
+    (void)state;
+    for (int is_late = 0; is_late < 2; is_late++) {
+        struct caller caller = {0};
+        struct called called = {0};
+        struct raw_peer *peer = raw_peer_new(true, &CALLER_EVENTS, &caller, NULL);
+        peer->script = (struct raw_script){.headers = OK_HEADERS, .is_open_ended = true};
+        assert_int_equal(caller_open(peer, NULL, &called), PARLEY_OK);
+        struct pl_buf *buf = pair_message(2, 'q');
+        (void)pl_stream_write(called.stream, buf, 0);
+        pl_buf_unref(buf);
+        if (is_late) {
+            raw_pump(peer);
+            assert_int_equal(peer->seen.data_frames, 1);
+        }
+        pl_stream_half_close(called.stream);
+        raw_pump(peer);
+        assert_int_equal(peer->seen.data_frames, 1 + is_late);
+        assert_int_equal(peer->seen.data_len, 5 + 2); /* the second frame is empty */
+        assert_true(peer->seen.is_end_in_data);
+        raw_peer_free(peer);
+    }
+}
+
+static void test_cl15_client_says_who_it_is(void **state)
+{
+    (void)state;
+    struct caller caller = {0};
+    struct called called = {0};
+    struct raw_peer *peer = raw_peer_new(true, &CALLER_EVENTS, &caller, NULL);
+    caller_call(peer, &(struct raw_script){.headers = OK_HEADERS, .trailers = OK_TRAILERS},
+                &called);
+    assert_memory_equal(peer->seen.user_agent, "grpc-c-parley/", 14);
+    raw_peer_free(peer);
+}
+
 static void test_s8_connection_loss_is_unavailable(void **state)
 {
     (void)state;
@@ -475,6 +512,8 @@ int main(void)
         cmocka_unit_test(test_cl13_no_reset_if_the_server_has_reset_already),
         cmocka_unit_test(test_cl5_goaway_ends_what_is_above_its_id),
         cmocka_unit_test(test_cl10_calls_over_the_limit_wait_and_goaway_ends_their_wait),
+        cmocka_unit_test(test_cl9_half_close_rides_on_the_last_message_or_goes_alone),
+        cmocka_unit_test(test_cl15_client_says_who_it_is),
         cmocka_unit_test(test_s8_connection_loss_is_unavailable),
         cmocka_unit_test(test_m6_secrets_are_never_indexed),
         cmocka_unit_test(test_metadata_that_no_frame_can_carry_is_refused),
