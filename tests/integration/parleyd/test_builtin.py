@@ -42,17 +42,17 @@ class Health(Builtin):
             "/grpc.health.v1.Health/Watch", HEALTH.HealthCheckRequest.SerializeToString,
             HEALTH.HealthCheckResponse.FromString)
 
-    def test_check_tells_of_the_server_and_of_each_service(self):
+    def test_h1_check_tells_of_the_server_and_of_each_service(self):
         for name in ("", "parley.v1.ChatService", "parley.v1.ConversationService"):
             answer = self.check(HEALTH.HealthCheckRequest(service=name), timeout=WAIT_S)
             self.assertEqual(answer.status, SERVING, name)
 
-    def test_check_of_a_service_that_is_not_there_is_not_found(self):
+    def test_h1_check_of_a_service_that_is_not_there_is_not_found(self):
         with self.assertRaises(grpc.RpcError) as refused:
             self.check(HEALTH.HealthCheckRequest(service="no.Such"), timeout=WAIT_S)
         self.assertEqual(refused.exception.code(), grpc.StatusCode.NOT_FOUND)
 
-    def test_list_tells_of_all_at_once(self):
+    def test_h3_list_tells_of_all_at_once(self):
         listed = self.channel.unary_unary(
             "/grpc.health.v1.Health/List", HEALTH.HealthListRequest.SerializeToString,
             HEALTH.HealthListResponse.FromString)
@@ -81,7 +81,7 @@ class Health(Builtin):
         self.addCleanup(stream.cancel)
         return told
 
-    def test_watch_tells_at_once_and_again_in_the_drain(self):
+    def test_h2_watch_tells_at_once_and_again_in_the_drain(self):
         known = self.follow("")
         unknown = self.follow("no.Such")
         self.assertEqual(known.get(timeout=WAIT_S), SERVING)
@@ -110,7 +110,7 @@ class Reflection(Builtin):
                 for answer in answers
                 for file in answer.file_descriptor_response.file_descriptor_proto]
 
-    def test_it_lists_the_services(self):
+    def test_v1_it_lists_the_services(self):
         for protos in self.VERSIONS:
             answer, = self.ask(protos, {"list_services": "*"})
             names = {service.name for service in answer.list_services_response.service}
@@ -121,7 +121,7 @@ class Reflection(Builtin):
             self.assertEqual(answer.valid_host, "h")
             self.assertEqual(answer.original_request.list_services, "*")
 
-    def test_a_symbol_of_any_kind_leads_to_its_file_and_what_that_imports(self):
+    def test_v1_a_symbol_of_any_kind_leads_to_its_file_and_what_that_imports(self):
         for protos in self.VERSIONS:
             for symbol in ("parley.v1.ChatService", "parley.v1.ChatService.Send",
                            "parley.v1.SendRequest"):
@@ -132,7 +132,7 @@ class Reflection(Builtin):
                 for file in files:
                     self.assertLessEqual(set(file.dependency), names, symbol)
 
-    def test_a_file_is_found_by_name_and_each_answer_is_whole(self):
+    def test_v1_a_file_is_found_by_name_and_each_answer_is_whole(self):
         for protos in self.VERSIONS:
             wanted = ("parley/v1/chat_service.proto", "parley/v1/conversation_service.proto")
             answers = self.ask(protos, *({"file_by_filename": name} for name in wanted))
@@ -142,7 +142,7 @@ class Reflection(Builtin):
                 self.assertEqual(sorted(set(names)), sorted(names))
                 self.assertLessEqual({name, "parley/v1/event.proto"}, set(names))
 
-    def test_what_is_not_there_is_an_answer_and_not_the_end(self):
+    def test_v1_what_is_not_there_is_an_answer_and_not_the_end(self):
         for protos in self.VERSIONS:
             answers = self.ask(protos, {"file_by_filename": "no.proto"},
                                {"file_containing_symbol": "no.Such"}, {"list_services": ""})

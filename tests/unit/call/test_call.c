@@ -368,7 +368,7 @@ static void test_inner_text_stays_inside(void **state)
     fake_server_deinit(&fake);
 }
 
-static void test_a_code_that_is_none_becomes_unknown(void **state)
+static void test_s6_a_code_that_is_none_becomes_unknown(void **state)
 {
     (void)state;
     struct fake_server fake;
@@ -402,7 +402,7 @@ static void test_request_ids_differ_and_stay(void **state)
 
 /* ---- time ---- */
 
-static void test_a_deadline_that_has_passed_is_answered_at_once(void **state)
+static void test_d1_a_deadline_that_has_passed_is_answered_at_once(void **state)
 {
     (void)state;
     struct fake_server fake;
@@ -416,7 +416,7 @@ static void test_a_deadline_that_has_passed_is_answered_at_once(void **state)
     fake_server_deinit(&fake);
 }
 
-static void test_a_deadline_ends_a_call_with_a_status(void **state)
+static void test_d1_a_deadline_ends_a_call_with_a_status(void **state)
 {
     (void)state;
     struct fake_server fake;
@@ -434,7 +434,7 @@ static void test_a_deadline_ends_a_call_with_a_status(void **state)
     fake_server_deinit(&fake);
 }
 
-static void test_a_deadline_breaks_off_what_a_client_does_not_read(void **state)
+static void test_d1_a_deadline_breaks_off_what_a_client_does_not_read(void **state)
 {
     (void)state;
     struct fake_server fake;
@@ -471,7 +471,7 @@ static void test_a_far_deadline_is_none(void **state)
 
 /* ---- the end ---- */
 
-static void test_a_client_that_goes_is_told_to_the_handler_once(void **state)
+static void test_d4_a_client_that_goes_is_told_to_the_handler_once(void **state)
 {
     (void)state;
     struct fake_server fake;
@@ -568,13 +568,13 @@ int main(void)
         cmocka_unit_test(test_added_headers_go_out_before_whatever_comes_first),
         cmocka_unit_test(test_a_failed_field_is_named_in_text_and_details),
         cmocka_unit_test(test_inner_text_stays_inside),
-        cmocka_unit_test(test_a_code_that_is_none_becomes_unknown),
+        cmocka_unit_test(test_s6_a_code_that_is_none_becomes_unknown),
         cmocka_unit_test(test_request_ids_differ_and_stay),
-        cmocka_unit_test(test_a_deadline_that_has_passed_is_answered_at_once),
-        cmocka_unit_test(test_a_deadline_ends_a_call_with_a_status),
-        cmocka_unit_test(test_a_deadline_breaks_off_what_a_client_does_not_read),
+        cmocka_unit_test(test_d1_a_deadline_that_has_passed_is_answered_at_once),
+        cmocka_unit_test(test_d1_a_deadline_ends_a_call_with_a_status),
+        cmocka_unit_test(test_d1_a_deadline_breaks_off_what_a_client_does_not_read),
         cmocka_unit_test(test_a_far_deadline_is_none),
-        cmocka_unit_test(test_a_client_that_goes_is_told_to_the_handler_once),
+        cmocka_unit_test(test_d4_a_client_that_goes_is_told_to_the_handler_once),
         cmocka_unit_test(test_a_lane_ends_all_that_is_left),
         cmocka_unit_test(test_calls_survive_a_failing_heap),
     };

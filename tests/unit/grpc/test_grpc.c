@@ -130,7 +130,7 @@ static void test_connections_over_the_limit_are_closed_at_once(void **state)
 
 /* ---- how long ---- */
 
-static void test_a_client_that_answers_no_ping_is_closed(void **state)
+static void test_k5_a_client_that_answers_no_ping_is_closed(void **state)
 {
     (void)state;
     static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
@@ -257,7 +257,7 @@ static void test_a_client_that_takes_nothing_is_closed_though_it_answers_pings(v
     close_site(&site);
 }
 
-static void test_an_idle_connection_is_closed_politely_and_a_busy_one_stays(void **state)
+static void test_k4_an_idle_connection_is_closed_politely_and_a_busy_one_stays(void **state)
 {
     (void)state;
     struct site site;
@@ -279,7 +279,7 @@ static void test_an_idle_connection_is_closed_politely_and_a_busy_one_stays(void
     close_site(&site);
 }
 
-static void test_an_old_connection_is_cut_after_its_grace(void **state)
+static void test_k4_an_old_connection_is_cut_after_its_grace(void **state)
 {
     (void)state;
     struct site site;
@@ -340,7 +340,7 @@ static void test_connections_from_one_address_are_limited(void **state)
     close_site(&site);
 }
 
-static void test_an_old_connection_is_told_to_go_and_its_call_goes_on(void **state)
+static void test_k4_an_old_connection_is_told_to_go_and_its_call_goes_on(void **state)
 {
     (void)state;
     struct site site;
@@ -389,7 +389,7 @@ static void test_headers_that_cross_the_goaway_harm_no_call(void **state)
 
 /* ---- how it ends ---- */
 
-static void test_a_drain_waits_for_calls_and_then_ends_them(void **state)
+static void test_k3_a_drain_waits_for_calls_and_then_ends_them(void **state)
 {
     (void)state;
     struct site site;
@@ -535,18 +535,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connections_over_the_limit_are_closed_at_once),
-        cmocka_unit_test(test_a_client_that_answers_no_ping_is_closed),
+        cmocka_unit_test(test_k5_a_client_that_answers_no_ping_is_closed),
         cmocka_unit_test(test_k1_a_client_that_acknowledges_no_settings_is_closed),
         cmocka_unit_test(test_headers_that_drip_are_not_waited_for),
         cmocka_unit_test(test_a_stream_whose_message_never_comes_whole_is_ended),
         cmocka_unit_test(test_a_client_that_takes_nothing_is_closed_though_it_answers_pings),
-        cmocka_unit_test(test_an_idle_connection_is_closed_politely_and_a_busy_one_stays),
-        cmocka_unit_test(test_an_old_connection_is_told_to_go_and_its_call_goes_on),
-        cmocka_unit_test(test_an_old_connection_is_cut_after_its_grace),
+        cmocka_unit_test(test_k4_an_idle_connection_is_closed_politely_and_a_busy_one_stays),
+        cmocka_unit_test(test_k4_an_old_connection_is_told_to_go_and_its_call_goes_on),
+        cmocka_unit_test(test_k4_an_old_connection_is_cut_after_its_grace),
         cmocka_unit_test(test_a_call_that_crossed_the_goaway_of_idleness_ends_with_age),
         cmocka_unit_test(test_connections_from_one_address_are_limited),
         cmocka_unit_test(test_headers_that_cross_the_goaway_harm_no_call),
-        cmocka_unit_test(test_a_drain_waits_for_calls_and_then_ends_them),
+        cmocka_unit_test(test_k3_a_drain_waits_for_calls_and_then_ends_them),
         cmocka_unit_test(test_a_drain_sends_clients_away_one_after_the_other),
         cmocka_unit_test(test_a_drain_of_nothing_is_over_at_once),
         cmocka_unit_test(test_a_drain_ends_also_with_a_client_that_does_not_read),

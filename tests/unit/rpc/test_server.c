@@ -212,7 +212,7 @@ static void test_what_was_not_asked_for_is_told(void **state)
 }
 
 /* D2: what a handler asks of others may take what is left of its caller's time, and no longer. */
-static void test_calls_of_a_handler_inherit_the_deadline(void **state)
+static void test_d2_calls_of_a_handler_inherit_the_deadline(void **state)
 {
     struct desk desk = {0};
     const char *bound = NULL;
@@ -268,7 +268,7 @@ int main(void)
         cmocka_unit_test(test_drain_lets_calls_end_and_sends_others_away),
         cmocka_unit_test(test_free_ends_what_is_open),
         cmocka_unit_test(test_tls_may_ask_for_certificates_of_clients),
-        cmocka_unit_test(test_calls_of_a_handler_inherit_the_deadline),
+        cmocka_unit_test(test_d2_calls_of_a_handler_inherit_the_deadline),
         cmocka_unit_test(test_what_was_not_asked_for_is_told),
         cmocka_unit_test(test_run_ends_at_a_signal),
     };

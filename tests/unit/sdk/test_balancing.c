@@ -132,7 +132,7 @@ static void reach(struct world *world, parley_channel *channel, size_t server)
     }
 }
 
-static void test_round_robin_gives_every_server_its_turn(void **state)
+static void test_cl4_round_robin_gives_every_server_its_turn(void **state)
 {
     struct world *world = *state;
     parley_channel *channel = round_robin_to(world->target);
@@ -149,7 +149,7 @@ static void test_round_robin_gives_every_server_its_turn(void **state)
     parley_channel_free(channel);
 }
 
-static void test_round_robin_goes_around_a_dead_server_and_back(void **state)
+static void test_cl4_round_robin_goes_around_a_dead_server_and_back(void **state)
 {
     struct world *world = *state;
     parley_channel *channel = round_robin_to(world->target);
@@ -172,7 +172,7 @@ static void test_round_robin_goes_around_a_dead_server_and_back(void **state)
     parley_channel_free(channel);
 }
 
-static void test_round_robin_fails_when_all_servers_have_failed(void **state)
+static void test_cl4_round_robin_fails_when_all_servers_have_failed(void **state)
 {
     struct world *world = *state;
     parley_channel *channel = round_robin_to(world->target);
@@ -191,7 +191,7 @@ static void test_round_robin_fails_when_all_servers_have_failed(void **state)
     parley_channel_free(channel);
 }
 
-static void test_pick_first_stays_where_it_is(void **state)
+static void test_cl4_pick_first_stays_where_it_is(void **state)
 {
     struct world *world = *state;
     parley_channel *channel = channel_to(world->target);
@@ -213,7 +213,7 @@ static void test_pick_first_stays_where_it_is(void **state)
 }
 
 /* gRFC A61: an address that takes the connection and says nothing delays by 250 ms, not by 20 s. */
-static void test_silent_address_does_not_hold_up_the_next(void **state)
+static void test_cl4_silent_address_does_not_hold_up_the_next(void **state)
 {
     static const enum raw_act acts[] = {RAW_SILENCE};
     struct world *world = *state;
@@ -231,7 +231,7 @@ static void test_silent_address_does_not_hold_up_the_next(void **state)
 }
 
 /* A62: while a new attempt is under way, calls still fail, instead of each waiting for its end. */
-static void test_failed_channel_stays_failed_until_it_is_ready(void **state)
+static void test_cl4_failed_channel_stays_failed_until_it_is_ready(void **state)
 {
     static const enum raw_act acts[] = {RAW_HANG_UP, RAW_SILENCE};
     struct raw_server *server = raw_server_start(acts, 2);
@@ -268,7 +268,7 @@ static void stop_pair(struct pair *pair)
     fake_chat_stop(pair->chats[1]);
 }
 
-static void test_name_is_looked_up_again_when_its_server_is_gone(void **state)
+static void test_cl3_name_is_looked_up_again_when_its_server_is_gone(void **state)
 {
     static const parley_balancing balancings[] = {PARLEY_PICK_FIRST, PARLEY_ROUND_ROBIN};
     (void)state;
@@ -331,7 +331,7 @@ static void test_round_robin_takes_up_new_addresses_and_drops_old_ones(void **st
     stop_pair(&pair);
 }
 
-static void test_names_are_not_looked_up_more_often_than_the_interval(void **state)
+static void test_cl3_names_are_not_looked_up_more_often_than_the_interval(void **state)
 {
     parley_channel_options options = {
         .size = sizeof(options), .backoff_initial_ms = 1, .backoff_max_ms = 1};
@@ -376,19 +376,19 @@ static void test_unknown_name_fails_calls_until_it_is_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_round_robin_gives_every_server_its_turn, set_up,
+        cmocka_unit_test_setup_teardown(test_cl4_round_robin_gives_every_server_its_turn, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(test_round_robin_goes_around_a_dead_server_and_back, set_up,
+        cmocka_unit_test_setup_teardown(test_cl4_round_robin_goes_around_a_dead_server_and_back,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cl4_round_robin_fails_when_all_servers_have_failed,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cl4_pick_first_stays_where_it_is, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cl4_silent_address_does_not_hold_up_the_next, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(test_round_robin_fails_when_all_servers_have_failed, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_pick_first_stays_where_it_is, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_silent_address_does_not_hold_up_the_next, set_up,
-                                        tear_down),
-        cmocka_unit_test(test_failed_channel_stays_failed_until_it_is_ready),
-        cmocka_unit_test(test_name_is_looked_up_again_when_its_server_is_gone),
+        cmocka_unit_test(test_cl4_failed_channel_stays_failed_until_it_is_ready),
+        cmocka_unit_test(test_cl3_name_is_looked_up_again_when_its_server_is_gone),
         cmocka_unit_test(test_round_robin_takes_up_new_addresses_and_drops_old_ones),
-        cmocka_unit_test(test_names_are_not_looked_up_more_often_than_the_interval),
+        cmocka_unit_test(test_cl3_names_are_not_looked_up_more_often_than_the_interval),
         cmocka_unit_test(test_unknown_name_fails_calls_until_it_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,7 +90,7 @@ static void test_token_is_replaced_for_later_calls_and_by_a_call_for_itself(void
     expect_code(parley_channel_set_token(world->channel, "two\nlines"), PARLEY_INVALID_ARGUMENT);
 }
 
-static void test_deadline_ends_a_call_that_is_not_answered(void **state)
+static void test_d3_deadline_ends_a_call_that_is_not_answered(void **state)
 {
     struct world *world = *state;
     parley_call_options options = {.size = sizeof(options), .timeout_ms = 100};
@@ -100,7 +100,7 @@ static void test_deadline_ends_a_call_that_is_not_answered(void **state)
     expect_code(send_hello(world->channel, NULL), PARLEY_OK);
 }
 
-static void test_deadline_covers_the_wait_for_a_connection(void **state)
+static void test_d3_deadline_covers_the_wait_for_a_connection(void **state)
 {
     static const enum raw_act acts[] = {RAW_SILENCE};
     struct raw_server *server = raw_server_start(acts, 1);
@@ -464,8 +464,8 @@ int main(void)
         WITH_WORLD(test_error_carries_code_and_retry_hint),
         WITH_WORLD(test_metadata_travels_both_ways),
         WITH_WORLD(test_token_is_replaced_for_later_calls_and_by_a_call_for_itself),
-        WITH_WORLD(test_deadline_ends_a_call_that_is_not_answered),
-        cmocka_unit_test(test_deadline_covers_the_wait_for_a_connection),
+        WITH_WORLD(test_d3_deadline_ends_a_call_that_is_not_answered),
+        cmocka_unit_test(test_d3_deadline_covers_the_wait_for_a_connection),
         WITH_WORLD(test_endless_deadline_is_none),
         WITH_WORLD(test_cancelled_call_is_done_once),
         WITH_WORLD(test_synchronous_call_in_a_callback_is_refused),

@@ -34,7 +34,7 @@ static void on_state(void *user, parley_channel_state state)
     (void)pthread_mutex_unlock(&history->mu);
 }
 
-static void test_channel_passes_through_its_states(void **state)
+static void test_cl1_channel_passes_through_its_states(void **state)
 {
     static const parley_channel_state expected[] = {
         PARLEY_CHANNEL_CONNECTING,
@@ -64,7 +64,7 @@ static void test_channel_passes_through_its_states(void **state)
     fake_chat_stop(chat);
 }
 
-static void test_failing_channel_fails_calls_at_once_but_those_that_wait(void **state)
+static void test_cl1_failing_channel_fails_calls_at_once_but_those_that_wait(void **state)
 {
     struct outcome waiting = {0};
     struct fake_chat *chat = fake_chat_start(NULL);
@@ -90,7 +90,7 @@ static void test_failing_channel_fails_calls_at_once_but_those_that_wait(void **
 /* ---- backoff ---- */
 
 /* The sums, on a channel that is not connected and whose clock stands still. */
-static void test_waits_grow_to_their_cap_with_jitter(void **state)
+static void test_cl2_waits_grow_to_their_cap_with_jitter(void **state)
 {
     static const int64_t expected_ms[] = {100, 160, 256, 300, 300};
     parley_channel_options options = {.size = sizeof(options),
@@ -121,7 +121,7 @@ static void test_waits_grow_to_their_cap_with_jitter(void **state)
 
 /* 60, 96, 154, 246 ms, each with 20 % of jitter; a connection that never said SETTINGS resets
  * nothing. The server's clock: it may see a connection late, hence sums and margins. */
-static void test_only_settings_reset_the_waits(void **state)
+static void test_cl2_only_settings_reset_the_waits(void **state)
 {
     static const enum raw_act acts[] = {
         RAW_HANG_UP,       RAW_HANG_UP, RAW_HANG_UP, RAW_HANG_UP,
@@ -146,7 +146,7 @@ static void test_only_settings_reset_the_waits(void **state)
 
 /* ---- GOAWAY and refused streams ---- */
 
-static void test_call_that_the_server_did_not_begin_is_sent_again(void **state)
+static void test_cl5_call_that_the_server_did_not_begin_is_sent_again(void **state)
 {
     static const struct {
         const char *name;
@@ -173,7 +173,7 @@ static void test_call_that_the_server_did_not_begin_is_sent_again(void **state)
 
 /* The interoperability case "goaway": a call that was begun is answered, the next goes elsewhere.
  */
-static void test_each_call_takes_a_new_connection_after_goaway(void **state)
+static void test_cl5_each_call_takes_a_new_connection_after_goaway(void **state)
 {
     static const enum raw_act acts[] = {RAW_GOAWAY_ANSWERS};
     struct raw_server *server = raw_server_start(acts, 1);
@@ -187,7 +187,7 @@ static void test_each_call_takes_a_new_connection_after_goaway(void **state)
     raw_server_stop(server);
 }
 
-static void test_connection_that_answers_no_ping_is_given_up(void **state)
+static void test_cl8_connection_that_answers_no_ping_is_given_up(void **state)
 {
     static const enum raw_act acts[] = {RAW_READY_SILENCE, RAW_ANSWER};
     struct raw_server *server = raw_server_start(acts, 2);
@@ -203,7 +203,7 @@ static void test_connection_that_answers_no_ping_is_given_up(void **state)
 }
 
 /* gRFC A8: a server that is asked too often says so, and is asked half as often from then on. */
-static void test_keepalive_slows_down_when_a_server_minds(void **state)
+static void test_cl8_keepalive_slows_down_when_a_server_minds(void **state)
 {
     static const enum raw_act acts[] = {RAW_PINGED_TOO_OFTEN, RAW_ANSWER};
     struct raw_server *server = raw_server_start(acts, 2);
@@ -221,7 +221,7 @@ static void test_keepalive_slows_down_when_a_server_minds(void **state)
     raw_server_stop(server);
 }
 
-static void test_calls_over_the_servers_limit_wait_for_room(void **state)
+static void test_cl10_calls_over_the_servers_limit_wait_for_room(void **state)
 {
     struct fake_chat_options server = {.streams_max = 2};
     struct fake_chat *chat = fake_chat_start(&server);
@@ -273,7 +273,7 @@ struct tls_case {
     enum parley_code code;
 };
 
-static void test_tls_checks_the_authority_and_the_name(void **state)
+static void test_cl11_tls_checks_the_authority_and_the_name(void **state)
 {
     static const struct tls_case cases[] = {
         {"the target's name", false, NULL, PARLEY_OK},
@@ -370,17 +370,17 @@ static void test_bad_channels_are_refused_or_fail_their_calls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_channel_passes_through_its_states),
-        cmocka_unit_test(test_failing_channel_fails_calls_at_once_but_those_that_wait),
-        cmocka_unit_test(test_waits_grow_to_their_cap_with_jitter),
-        cmocka_unit_test(test_only_settings_reset_the_waits),
-        cmocka_unit_test(test_call_that_the_server_did_not_begin_is_sent_again),
-        cmocka_unit_test(test_each_call_takes_a_new_connection_after_goaway),
-        cmocka_unit_test(test_connection_that_answers_no_ping_is_given_up),
-        cmocka_unit_test(test_keepalive_slows_down_when_a_server_minds),
-        cmocka_unit_test(test_calls_over_the_servers_limit_wait_for_room),
+        cmocka_unit_test(test_cl1_channel_passes_through_its_states),
+        cmocka_unit_test(test_cl1_failing_channel_fails_calls_at_once_but_those_that_wait),
+        cmocka_unit_test(test_cl2_waits_grow_to_their_cap_with_jitter),
+        cmocka_unit_test(test_cl2_only_settings_reset_the_waits),
+        cmocka_unit_test(test_cl5_call_that_the_server_did_not_begin_is_sent_again),
+        cmocka_unit_test(test_cl5_each_call_takes_a_new_connection_after_goaway),
+        cmocka_unit_test(test_cl8_connection_that_answers_no_ping_is_given_up),
+        cmocka_unit_test(test_cl8_keepalive_slows_down_when_a_server_minds),
+        cmocka_unit_test(test_cl10_calls_over_the_servers_limit_wait_for_room),
         cmocka_unit_test(test_channel_connects_when_it_is_told_to),
-        cmocka_unit_test(test_tls_checks_the_authority_and_the_name),
+        cmocka_unit_test(test_cl11_tls_checks_the_authority_and_the_name),
         cmocka_unit_test(test_unix_socket_is_a_target),
         cmocka_unit_test(test_names_are_resolved_and_every_address_is_tried),
         cmocka_unit_test(test_bad_channels_are_refused_or_fail_their_calls),

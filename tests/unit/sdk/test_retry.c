@@ -16,7 +16,7 @@ static const parley_retry_policy quick = {
     .backoff_initial_ms = 1,
 };
 
-static void test_waits_grow_to_their_cap_with_jitter(void **state)
+static void test_cl6_waits_grow_to_their_cap_with_jitter(void **state)
 {
     static const parley_retry_policy from = {
         .attempts_max = 9,
@@ -47,7 +47,7 @@ static void test_waits_grow_to_their_cap_with_jitter(void **state)
     assert_int_equal(retry_after(&policy, &throttle, PARLEY_UNAVAILABLE, 5, NULL), -1);
 }
 
-static void test_policy_and_server_decide_together(void **state)
+static void test_cl6_policy_and_server_decide_together(void **state)
 {
     static const struct {
         const char *name;
@@ -86,7 +86,7 @@ static void test_policy_and_server_decide_together(void **state)
 }
 
 /* Four tokens: retries as long as more than two are left. */
-static void test_bucket_stops_retries_when_most_calls_fail(void **state)
+static void test_cl6_bucket_stops_retries_when_most_calls_fail(void **state)
 {
     struct retry_policy policy;
     struct retry_throttle throttle;
@@ -118,7 +118,7 @@ struct calls_case {
     unsigned attempts;
 };
 
-static void test_failed_calls_are_tried_again_as_the_policy_says(void **state)
+static void test_cl6_failed_calls_are_tried_again_as_the_policy_says(void **state)
 {
     static const struct calls_case cases[] = {
         {"no policy", RAW_FAIL_TWICE, NULL, NULL, 0, PARLEY_UNAVAILABLE, 1},
@@ -162,7 +162,7 @@ static void test_policy_of_a_call_goes_before_that_of_the_channel(void **state)
 }
 
 /* D3: waiting for the next attempt is waiting for the answer. */
-static void test_deadline_covers_the_waits_between_attempts(void **state)
+static void test_d3_deadline_covers_the_waits_between_attempts(void **state)
 {
     static const enum raw_act acts[] = {RAW_FAIL};
     static const parley_retry_policy slow = {
@@ -182,7 +182,7 @@ static void test_deadline_covers_the_waits_between_attempts(void **state)
 }
 
 /* A refused call is sent again once without a policy; twice refused it has failed. */
-static void test_second_refusal_is_an_answer(void **state)
+static void test_cl6_second_refusal_is_an_answer(void **state)
 {
     static const enum raw_act acts[] = {RAW_GOAWAY_IGNORES};
     struct raw_server *server = raw_server_start(acts, 1);
@@ -218,13 +218,13 @@ static void test_channel_that_goes_away_ends_what_waits_for_its_next_attempt(voi
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_waits_grow_to_their_cap_with_jitter),
-        cmocka_unit_test(test_policy_and_server_decide_together),
-        cmocka_unit_test(test_bucket_stops_retries_when_most_calls_fail),
-        cmocka_unit_test(test_failed_calls_are_tried_again_as_the_policy_says),
+        cmocka_unit_test(test_cl6_waits_grow_to_their_cap_with_jitter),
+        cmocka_unit_test(test_cl6_policy_and_server_decide_together),
+        cmocka_unit_test(test_cl6_bucket_stops_retries_when_most_calls_fail),
+        cmocka_unit_test(test_cl6_failed_calls_are_tried_again_as_the_policy_says),
         cmocka_unit_test(test_policy_of_a_call_goes_before_that_of_the_channel),
-        cmocka_unit_test(test_deadline_covers_the_waits_between_attempts),
-        cmocka_unit_test(test_second_refusal_is_an_answer),
+        cmocka_unit_test(test_d3_deadline_covers_the_waits_between_attempts),
+        cmocka_unit_test(test_cl6_second_refusal_is_an_answer),
         cmocka_unit_test(test_channel_that_goes_away_ends_what_waits_for_its_next_attempt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,7 +96,7 @@ static void test_port_0_becomes_a_real_one_that_is_answered(void **state)
     }
 }
 
-static void test_several_loops_listen_on_one_port(void **state)
+static void test_k13_several_loops_listen_on_one_port(void **state)
 {
     (void)state;
     struct taker first;
@@ -227,7 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_port_0_becomes_a_real_one_that_is_answered),
-        cmocka_unit_test(test_several_loops_listen_on_one_port),
+        cmocka_unit_test(test_k13_several_loops_listen_on_one_port),
         cmocka_unit_test(test_a_listener_may_be_closed_from_its_own_event),
         cmocka_unit_test(test_a_unix_socket_is_there_as_long_as_its_listener),
         cmocka_unit_test(test_what_a_dead_server_left_is_replaced_but_no_other_file),

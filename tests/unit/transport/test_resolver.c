@@ -42,7 +42,7 @@ static void run(struct pl_loop *loop, const struct told *told)
     }
 }
 
-static void test_each_form_of_target_leads_to_its_address(void **state)
+static void test_cl3_each_form_of_target_leads_to_its_address(void **state)
 {
     (void)state;
     static const struct {
@@ -189,7 +189,7 @@ static void test_a_loop_that_ends_waits_for_the_answer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_form_of_target_leads_to_its_address),
+        cmocka_unit_test(test_cl3_each_form_of_target_leads_to_its_address),
         cmocka_unit_test(test_a_name_may_have_several_addresses),
         cmocka_unit_test(test_a_list_gives_its_addresses_in_order),
         cmocka_unit_test(test_a_name_that_is_none_is_told_later),

@@ -109,7 +109,7 @@ static void use_server(struct world *world, const struct pl_tls_server_options *
     world->server_options.tls = world->server_tls;
 }
 
-static void test_only_the_expected_name_of_a_trusted_issuer_is_accepted(void **state)
+static void test_cl11_only_the_expected_name_of_a_trusted_issuer_is_accepted(void **state)
 {
     (void)state;
     static const struct {
@@ -274,7 +274,7 @@ static bool shake_hands(struct stranger *stranger, struct world *world)
     }
 }
 
-static void test_alpn_h2_and_tls_1_2_are_the_least(void **state)
+static void test_k11_alpn_h2_and_tls_1_2_are_the_least(void **state)
 {
     (void)state;
     static const struct {
@@ -409,11 +409,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_server_needs_a_certificate_and_its_key),
         cmocka_unit_test(test_a_client_must_say_whom_it_expects),
-        cmocka_unit_test(test_only_the_expected_name_of_a_trusted_issuer_is_accepted),
+        cmocka_unit_test(test_cl11_only_the_expected_name_of_a_trusted_issuer_is_accepted),
         cmocka_unit_test(test_a_server_may_demand_a_certificate),
         cmocka_unit_test(test_another_certificate_is_for_new_connections),
         cmocka_unit_test(test_a_context_is_of_one_role),
-        cmocka_unit_test(test_alpn_h2_and_tls_1_2_are_the_least),
+        cmocka_unit_test(test_k11_alpn_h2_and_tls_1_2_are_the_least),
         cmocka_unit_test(test_weak_ciphers_are_not_spoken),
         cmocka_unit_test(test_a_handshake_may_break_at_any_byte),
         cmocka_unit_test(test_a_handshake_that_stops_is_closed_in_time),
