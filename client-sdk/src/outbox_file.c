@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The outbox in a file. Layout, little-endian:
  *
- *   "parleyo1"
- *   record*:   u32 CRC-32 of all that follows in the record
+ *   "parleyo2"
+ *   record*:   u32 CRC-32 of the rest of the head
  *              u32 bytes of the payload
  *              u64 number; messages count up
  *              u8  kind: MESSAGE or SETTLED (of the message with that number)
+ *              u32 CRC-32 of the payload
  *              payload: u16 u16 u16 lengths of conversation, message id, content type; their bytes,
  *                       and the body
  *
- * A record that the end of the file cuts off, or that ends there and is damaged, was being written
- * when the machine or the process died: nobody was told that it is safe, and it is dropped. Damage
- * before that is no accident of ours, and is told.
+ * A record that the end of the file cuts off, or whose payload ends there and is damaged, was being
+ * written when the machine or the process died: nobody was told that it is safe, and it is dropped.
+ * Damage before that is no accident of ours, and is told. The head has a checksum of its own so
+ * that a wrong length is not taken for a record cut off, with all that follows it.
  *
  * Locks: `sync_mu` before `write_mu`. Under write_mu nothing waits for a disk but the rewriting. */
 #include "outbox_file.h"
 
 #include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
-
-#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,9 +34,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define MAGIC         "parleyo1"
+#define MAGIC         "parleyo2"
 #define MAGIC_BYTES   8
-#define HEAD_BYTES    17
+#define HEAD_BYTES    21
 #define LENGTHS       6
 #define BODY_MAX      65536
 #define TEXT_MAX      256
@@ -90,20 +92,25 @@ static uint64_t get_number(const uint8_t *from, size_t bytes)
     return value;
 }
 
-static uint32_t checksum(const uint8_t *record, size_t len)
+static uint32_t head_checksum(const uint8_t *record)
 {
-    return (uint32_t)crc32(0, record + 4, (uInt)(len - 4));
+    return (uint32_t)crc32(0, record + 4, HEAD_BYTES - 4);
+}
+
+static uint32_t payload_checksum(const uint8_t *record, size_t payload_len)
+{
+    return (uint32_t)crc32(0, record + HEAD_BYTES, (uInt)payload_len);
 }
 
 /* @return bytes of the record, its payload being in place */
 static size_t seal(uint8_t *record, enum kind kind, uint64_t number, size_t payload_len)
 {
-    size_t len = HEAD_BYTES + payload_len;
     (void)put_number(record + 4, payload_len, 4);
     (void)put_number(record + 8, number, 8);
     record[16] = (uint8_t)kind;
-    (void)put_number(record, checksum(record, len), 4);
-    return len;
+    (void)put_number(record + 17, payload_checksum(record, payload_len), 4);
+    (void)put_number(record, head_checksum(record), 4);
+    return HEAD_BYTES + payload_len;
 }
 
 static size_t encode(uint8_t *record, uint64_t number, const struct outbox_record *from)
@@ -219,17 +226,6 @@ static bool append_locked(struct outbox_file *file, size_t len)
 
 /* ---- reading an earlier run's ---- */
 
-static struct outbox_entry *find_entry(struct outbox_file *file, uint64_t number)
-{
-    PL_LIST_FOREACH (node, &file->entries) {
-        struct outbox_entry *entry = PL_LIST_ENTRY(node, struct outbox_entry, node);
-        if (entry->number == number) {
-            return entry;
-        }
-    }
-    return NULL;
-}
-
 static void drop_entry(struct outbox_file *file, struct outbox_entry *entry)
 {
     file->live_bytes -= entry->len;
@@ -251,68 +247,93 @@ static struct outbox_entry *add_entry(struct outbox_file *file, uint64_t number,
     return entry;
 }
 
-/* The record at `offset`, into file.record. @return its bytes; 0: damaged, or cut off by the end,
- * and *reaches_end tells whether it is the last. */
-static size_t read_record(struct outbox_file *file, off_t offset, off_t end, bool *reaches_end)
+/* The record at `offset`, into file.record. @return its bytes; 0: damaged, or *is_torn: its writing
+ * was cut off */
+static size_t read_record(struct outbox_file *file, off_t offset, off_t end, bool *is_torn)
 {
     uint8_t *record = file->record;
-    *reaches_end = end - offset < HEAD_BYTES;
-    if (*reaches_end || !read_all(file->fd, record, HEAD_BYTES, offset)) {
+    *is_torn = end - offset < HEAD_BYTES;
+    if (*is_torn || !read_all(file->fd, record, HEAD_BYTES, offset) ||
+        get_number(record, 4) != head_checksum(record)) {
         return 0;
     }
-    size_t len = HEAD_BYTES + (size_t)get_number(record + 4, 4);
-    *reaches_end = (off_t)len >= end - offset;
-    if (len > RECORD_MAX || (off_t)len > end - offset ||
-        !read_all(file->fd, record + HEAD_BYTES, len - HEAD_BYTES, offset + HEAD_BYTES) ||
-        get_number(record, 4) != checksum(record, len)) {
+    size_t payload_len = (size_t)get_number(record + 4, 4);
+    off_t left = end - offset - HEAD_BYTES - (off_t)payload_len;
+    if (payload_len > PAYLOAD_MAX) {
         return 0;
     }
-    return len;
+    *is_torn = left < 0;
+    if (*is_torn || !read_all(file->fd, record + HEAD_BYTES, payload_len, offset + HEAD_BYTES)) {
+        return 0;
+    }
+    bool is_whole = get_number(record + 17, 4) == payload_checksum(record, payload_len);
+    *is_torn = !is_whole && left == 0;
+    return is_whole ? HEAD_BYTES + payload_len : 0;
 }
 
-static enum parley_code take_record(struct outbox_file *file, off_t offset, size_t len,
+static enum parley_code tell_damage(const struct outbox_file *file, off_t offset,
+                                    struct pl_error *err)
+{
+    return pl_fail(err, PARLEY_DATA_LOSS, "%s is damaged at byte %lld", file->path,
+                   (long long)offset);
+}
+
+/* @param live  the messages so far that are not settled, by number */
+static enum parley_code take_record(struct outbox_file *file, struct pl_map *live, size_t len,
                                     struct pl_error *err)
 {
     uint64_t number = get_number(file->record + 8, 8);
-    if (number >= file->next_number) {
-        file->next_number = number + 1;
-    }
     if (file->record[16] == KIND_SETTLED) {
-        struct outbox_entry *entry = find_entry(file, number);
+        struct outbox_entry *entry = pl_map_take(live, &number, sizeof(number));
         if (entry != NULL) {
             drop_entry(file, entry);
         }
         return PARLEY_OK;
     }
-    return add_entry(file, number, offset, len) != NULL
+    if (file->record[16] != KIND_MESSAGE || number < file->next_number || number == UINT64_MAX) {
+        return tell_damage(file, file->size, err);
+    }
+    struct outbox_entry *entry = add_entry(file, number, file->size, len);
+    file->next_number = number + 1;
+    return entry != NULL && pl_map_put(live, &number, sizeof(number), entry, NULL) == 0
                ? PARLEY_OK
                : pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "out of memory");
 }
 
-static enum parley_code scan(struct outbox_file *file, off_t end, struct pl_error *err)
+static enum parley_code scan_records(struct outbox_file *file, off_t end, struct pl_map *live,
+                                     struct pl_error *err)
 {
-    file->size = MAGIC_BYTES;
     while (file->size < end) {
-        bool reaches_end = false;
-        size_t len = read_record(file, file->size, end, &reaches_end);
-        if (len == 0 && !reaches_end) {
-            return pl_fail(err, PARLEY_DATA_LOSS, "%s is damaged at byte %lld", file->path,
-                           (long long)file->size);
+        bool is_torn = false;
+        size_t len = read_record(file, file->size, end, &is_torn);
+        if (len == 0 && !is_torn) {
+            return tell_damage(file, file->size, err);
         }
         if (len == 0) {
             pl_log_warn("SDK_OUTBOX_TORN", file->path, "dropped %lld bytes of a write cut off",
                         (long long)(end - file->size));
-            break;
+            return PARLEY_OK;
         }
-        enum parley_code code = take_record(file, file->size, len, err);
+        enum parley_code code = take_record(file, live, len, err);
         if (code != PARLEY_OK) {
             return code;
         }
         file->size += (off_t)len;
     }
-    return ftruncate(file->fd, file->size) == 0
-               ? PARLEY_OK
-               : pl_fail_errno(err, PARLEY_INTERNAL, errno, "cannot cut %s", file->path);
+    return PARLEY_OK;
+}
+
+static enum parley_code scan(struct outbox_file *file, off_t end, struct pl_error *err)
+{
+    struct pl_map *live = pl_map_new();
+    file->size = MAGIC_BYTES;
+    enum parley_code code = live != NULL ? scan_records(file, end, live, err)
+                                         : pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "out of memory");
+    pl_map_free(live, NULL);
+    if (code != PARLEY_OK || ftruncate(file->fd, file->size) == 0) {
+        return code;
+    }
+    return pl_fail_errno(err, PARLEY_INTERNAL, errno, "cannot cut %s", file->path);
 }
 
 static enum parley_code restore(struct outbox_file *file, outbox_restore_fn on_restore, void *owner,
@@ -324,8 +345,7 @@ static enum parley_code restore(struct outbox_file *file, outbox_restore_fn on_r
         struct outbox_record record;
         if (!read_all(file->fd, file->record, entry->len, entry->offset) ||
             !decode(file->record + HEAD_BYTES, entry->len - HEAD_BYTES, texts, &record)) {
-            return pl_fail(err, PARLEY_DATA_LOSS, "%s is damaged at byte %lld", file->path,
-                           (long long)entry->offset);
+            return tell_damage(file, entry->offset, err);
         }
         enum parley_code code = on_restore(owner, entry, &record);
         if (code != PARLEY_OK) {
@@ -337,30 +357,33 @@ static enum parley_code restore(struct outbox_file *file, outbox_restore_fn on_r
 
 /* ---- opening ---- */
 
+static enum parley_code start(struct outbox_file *file, struct pl_error *err)
+{
+    file->size = MAGIC_BYTES;
+    return ftruncate(file->fd, 0) == 0 &&
+                   write_all(file->fd, (const uint8_t *)MAGIC, MAGIC_BYTES, 0) &&
+                   (!file->is_synced || sync_folder(file->path))
+               ? PARLEY_OK
+               : pl_fail_errno(err, PARLEY_INTERNAL, errno, "cannot write %s", file->path);
+}
+
 static enum parley_code begin(struct outbox_file *file, struct pl_error *err)
 {
     struct stat info;
-    char magic[MAGIC_BYTES];
+    uint8_t magic[MAGIC_BYTES];
     if (flock(file->fd, LOCK_EX | LOCK_NB) != 0) {
         return pl_fail_errno(err, PARLEY_FAILED_PRECONDITION, errno, "%s is in use", file->path);
     }
     if (fstat(file->fd, &info) != 0) {
         return pl_fail_errno(err, PARLEY_INTERNAL, errno, "cannot read %s", file->path);
     }
-    if (info.st_size < MAGIC_BYTES) { /* new, or its making was cut off */
-        file->size = MAGIC_BYTES;
-        return ftruncate(file->fd, 0) == 0 &&
-                       write_all(file->fd, (const uint8_t *)MAGIC, MAGIC_BYTES, 0) &&
-                       (!file->is_synced || sync_folder(file->path))
-                   ? PARLEY_OK
-                   : pl_fail_errno(err, PARLEY_INTERNAL, errno, "cannot write %s", file->path);
-    }
-    if (!read_all(file->fd, (uint8_t *)magic, MAGIC_BYTES, 0) ||
-        memcmp(magic, MAGIC, MAGIC_BYTES) != 0) {
+    bool is_begun = info.st_size >= MAGIC_BYTES; /* else it is new, or its making was cut off */
+    size_t len = is_begun ? MAGIC_BYTES : (size_t)info.st_size;
+    if (!read_all(file->fd, magic, len, 0) || memcmp(magic, MAGIC, len) != 0) {
         return pl_fail(err, PARLEY_FAILED_PRECONDITION, "%s is no outbox of this version",
                        file->path);
     }
-    return scan(file, info.st_size, err);
+    return is_begun ? scan(file, info.st_size, err) : start(file, err);
 }
 
 enum parley_code outbox_file_open(const char *path, bool is_synced, outbox_restore_fn on_restore,

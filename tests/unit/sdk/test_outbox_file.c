@@ -125,28 +125,36 @@ static void test_what_is_not_settled_is_found_in_order(void **state)
     expect_found(world, "c d");
 }
 
+static size_t read_file(const struct world *world, uint8_t *bytes, size_t size)
+{
+    FILE *in = fopen(world->path, "rb");
+    assert_non_null(in);
+    size_t len = fread(bytes, 1, size, in);
+    assert_in_range(len, 1, size - 1);
+    (void)fclose(in);
+    return len;
+}
+
+static void write_file(const struct world *world, const void *bytes, size_t len)
+{
+    FILE *out = fopen(world->path, "wb");
+    assert_non_null(out);
+    assert_int_equal(fwrite(bytes, 1, len, out), len);
+    assert_int_equal(fclose(out), 0);
+}
+
 static void test_write_that_was_cut_off_is_dropped_and_no_more(void **state)
 {
     struct world *world = *state;
+    uint8_t bytes[512];
     struct outbox_file *file = open_file(world);
     (void)add(file, "first");
-    outbox_file_close(file);
-    off_t whole = size_of(world);
-    file = open_file(world);
+    size_t whole = (size_t)size_of(world);
     (void)add(file, "second");
     outbox_file_close(file);
-    off_t all = size_of(world);
-    char copy[600];
-    uint8_t bytes[512];
-    assert_in_range(all, whole + 1, sizeof(bytes));
-    int fd = open(world->path, O_RDONLY);
-    assert_int_equal(read(fd, bytes, sizeof(bytes)), all);
-    (void)close(fd);
-    (void)snprintf(copy, sizeof(copy), "%s", world->path);
-    for (off_t cut = 0; cut < all; cut++) {
-        fd = open(copy, O_WRONLY | O_TRUNC);
-        assert_int_equal(write(fd, bytes, (size_t)cut), cut);
-        (void)close(fd);
+    size_t all = read_file(world, bytes, sizeof(bytes));
+    for (size_t cut = 0; cut < all; cut++) {
+        write_file(world, bytes, cut);
         expect_found(world, cut < whole ? "" : "first");
         file = open_file(world); /* and it goes on from there */
         (void)add(file, "third");
@@ -155,34 +163,46 @@ static void test_write_that_was_cut_off_is_dropped_and_no_more(void **state)
     }
 }
 
-static void flip(const struct world *world, off_t offset)
+static void expect_refused(struct world *world, enum parley_code code, const char *text)
 {
-    uint8_t byte = 0;
-    int fd = open(world->path, O_RDWR);
-    assert_int_equal(pread(fd, &byte, 1, offset), 1);
-    byte ^= 0x40;
-    assert_int_equal(pwrite(fd, &byte, 1, offset), 1);
-    (void)close(fd);
+    struct outbox_file *file = NULL;
+    struct pl_error err = PL_ERROR_INIT;
+    assert_int_equal(outbox_file_open(world->path, false, on_restore, &world->found, &file, &err),
+                     code);
+    assert_non_null(strstr(err.text, text));
+    assert_null(file);
 }
 
+/* A length is data as well: a wrong one does not pass for the end of the file. */
 static void test_damage_is_told_unless_it_is_the_last_write(void **state)
 {
     struct world *world = *state;
+    uint8_t bytes[512];
     struct outbox_file *file = open_file(world);
-    struct pl_error err = PL_ERROR_INIT;
     (void)add(file, "first");
+    size_t second = (size_t)size_of(world);
     (void)add(file, "second");
+    size_t third = (size_t)size_of(world);
+    (void)add(file, "third");
     outbox_file_close(file);
-    flip(world, size_of(world) - 1);
-    expect_found(world, "first");
-    file = open_file(world);
-    (void)add(file, "second");
-    outbox_file_close(file);
-    flip(world, 8 + 20); /* in the first record */
-    assert_int_equal(outbox_file_open(world->path, false, on_restore, &world->found, &file, &err),
-                     PARLEY_DATA_LOSS);
-    assert_non_null(strstr(err.text, "damaged at byte 8"));
-    assert_null(file);
+    size_t all = read_file(world, bytes, sizeof(bytes));
+    size_t last_payload = all - (6 + strlen("room") + strlen("third") + strlen("text/plain") + 5);
+    for (size_t bit = 0; bit < 8 * all; bit++) {
+        size_t at = bit / 8;
+        char text[40];
+        (void)snprintf(text, sizeof(text), "damaged at byte %zu",
+                       at < second ? 8 : (at < third ? second : third));
+        bytes[at] ^= (uint8_t)(1U << bit % 8);
+        write_file(world, bytes, all);
+        if (at < 8) {
+            expect_refused(world, PARLEY_FAILED_PRECONDITION, "no outbox");
+        } else if (at < last_payload) {
+            expect_refused(world, PARLEY_DATA_LOSS, text);
+        } else {
+            expect_found(world, "first second");
+        }
+        bytes[at] ^= (uint8_t)(1U << bit % 8);
+    }
 }
 
 static void test_file_of_another_kind_or_another_process_is_left_alone(void **state)
@@ -195,13 +215,12 @@ static void test_file_of_another_kind_or_another_process_is_left_alone(void **st
                      PARLEY_FAILED_PRECONDITION);
     outbox_file_close(file);
     expect_found(world, "kept");
-    FILE *text = fopen(world->path, "w");
-    assert_non_null(text);
-    (void)fprintf(text, "something precious\n");
-    (void)fclose(text);
-    assert_int_equal(outbox_file_open(world->path, false, on_restore, NULL, &other, NULL),
-                     PARLEY_FAILED_PRECONDITION);
-    assert_int_equal(size_of(world), strlen("something precious\n"));
+    static const char *const texts[] = {"something precious\n", "a=1\n"};
+    for (size_t i = 0; i < PL_COUNT(texts); i++) {
+        write_file(world, texts[i], strlen(texts[i]));
+        expect_refused(world, PARLEY_FAILED_PRECONDITION, "no outbox");
+        assert_int_equal(size_of(world), strlen(texts[i]));
+    }
     (void)snprintf(world->path, sizeof(world->path), "%s/none/outbox", world->dir.path);
     assert_int_equal(outbox_file_open(world->path, false, on_restore, NULL, &other, NULL),
                      PARLEY_FAILED_PRECONDITION);
