@@ -64,7 +64,10 @@ struct shard_batch {
 
     /* Results, valid until the writer's next batch. */
     bool is_committed; /* false: nothing of the batch was kept */
-    bool is_resynced;  /* `resync` was asked for, and `links` is all that is in the outbox */
+    /* `resync` was asked for, and `links` is all that is in the outbox. False: they are its
+     * beginning, if it is too long for one round, or nothing; and what asks for a membership has
+     * failed. */
+    bool is_resynced;
     const struct store_commit *commits;
     size_t commit_count;
     const struct shard_link *links; /* for users of other shards */

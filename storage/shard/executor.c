@@ -106,14 +106,22 @@ static void submit(struct store *base, struct store_request *request)
 
 /* ---- the writer ---- */
 
-static bool has_membership(struct store_request *const *requests, size_t count)
+/* Whether a batch has to report what is in the outbox: if it asks for a membership, since it may be
+ * the repeat of what is not answered yet; after a round, if there is more. */
+static bool must_resync(struct shard *shard, size_t count)
 {
+    bool has_membership = false;
+    bool has_forget = false;
     for (size_t i = 0; i < count; i++) {
-        if (shard_is_membership(requests[i])) {
-            return true;
-        }
+        has_membership = has_membership || shard_is_membership(shard->batch[i]);
+        has_forget = has_forget || (int)shard->batch[i]->op == SHARD_OP_FORGET;
     }
-    return false;
+    if (!has_membership && !has_forget) {
+        return false;
+    }
+    /* In this order: a fan that fails says so before it ends. */
+    bool is_open = has_membership && __atomic_load_n(&shard->fans_open, __ATOMIC_ACQUIRE) > 0;
+    return __atomic_exchange_n(&shard->must_resync, false, __ATOMIC_ACQ_REL) || is_open;
 }
 
 static void count_batch(const struct shard_batch *batch, int64_t began_ns, int64_t queued_ns)
@@ -135,13 +143,8 @@ static void count_batch(const struct shard_batch *batch, int64_t began_ns, int64
 static void run_batch(struct shard *shard, size_t count, size_t bytes)
 {
     struct shard_store *store = shard->owner;
-    struct shard_batch batch = {.requests = shard->batch, .count = count};
-    if (has_membership(shard->batch, count)) {
-        /* In this order: a fan that fails says so before it ends. */
-        bool is_open = __atomic_load_n(&shard->fans_open, __ATOMIC_ACQUIRE) > 0;
-        bool must_resync = __atomic_exchange_n(&shard->must_resync, false, __ATOMIC_ACQ_REL);
-        batch.resync = is_open || must_resync;
-    }
+    struct shard_batch batch = {
+        .requests = shard->batch, .count = count, .resync = must_resync(shard, count)};
     int64_t began_ns = pl_clock_monotonic_ns();
     int64_t queued_ns = shard->batch[0]->queued_at_ns;
     store->engine->ops->write_batch(shard->writer, &batch);

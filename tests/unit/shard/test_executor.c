@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "shard/route.h"
+#include "shard/rules.h"
 #include "support/check.h"
 #include "support/wait.h"
 
@@ -34,6 +35,7 @@ static struct engine {
     size_t batch_count;
     unsigned resyncs; /* batches that reported the whole outbox after the start */
     bool has_outbox;  /* a link that is not forgotten */
+    unsigned rounds;  /* that the outbox takes, but for the last */
     bool is_closed;
     bool is_down[SHARDS]; /* to readers */
 } world;
@@ -108,7 +110,8 @@ static void write_one(struct shard_writer *writer, struct shard_batch *batch,
         }
         return;
     case SHARD_OP_FORGET:
-        world.has_outbox = false;
+        world.has_outbox = world.rounds > 0;
+        world.rounds -= world.rounds > 0;
         return;
     default:
         return;
@@ -123,9 +126,14 @@ static void write_batch(struct shard_writer *writer, struct shard_batch *batch)
         hold(&world.holds_writes);
     }
     batch->is_committed = true;
-    batch->is_resynced = batch->resync;
     for (size_t i = 0; i < batch->count; i++) {
         write_one(writer, batch, batch->requests[i]);
+    }
+    batch->is_resynced = batch->resync && world.rounds == 0;
+    if (batch->resync && !batch->is_resynced) {
+        struct pl_error error = PL_ERROR_INIT;
+        pl_fail(&error, PARLEY_UNAVAILABLE, "there is more");
+        shard_fail_resync(batch, &error);
     }
     if (batch->resync && world.has_outbox) {
         world.resyncs++;
@@ -319,6 +327,33 @@ static void test_links_that_failed_are_applied_with_the_retry(void **state)
     assert_int_equal(world.resyncs, 1);
 }
 
+static bool has_outbox(void)
+{
+    (void)pthread_mutex_lock(&world.mutex);
+    bool has = world.has_outbox;
+    (void)pthread_mutex_unlock(&world.mutex);
+    return has;
+}
+
+static void test_an_outbox_of_many_rounds_is_emptied_round_by_round(void **state)
+{
+    struct store_create request;
+    set(&world.fails_links, true);
+    create(*state, &request);
+    WAIT_FOR(atomic_load(&done_count) == 1);
+    (void)pthread_mutex_lock(&world.mutex);
+    world.rounds = 3;
+    (void)pthread_mutex_unlock(&world.mutex);
+    create(*state, &request);
+    WAIT_FOR(atomic_load(&done_count) == 2);
+    assert_int_equal(request.request.error.code, PARLEY_UNAVAILABLE); /* its own may be the last */
+    WAIT_FOR(!has_outbox());
+    assert_int_equal(world.resyncs, 4);
+    create(*state, &request);
+    WAIT_FOR(atomic_load(&done_count) == 3);
+    assert_int_equal(request.request.error.code, PARLEY_OK);
+}
+
 static void test_a_shard_that_is_down_hides_only_its_own_heads(void **state)
 {
     static const bool cases[][SHARDS] = {{false, false}, {true, false}, {false, true}};
@@ -364,6 +399,7 @@ int main(void)
         EXECUTOR_TEST(test_a_creation_is_answered_when_lists_show_it),
         EXECUTOR_TEST(test_a_repeat_waits_for_the_links_of_the_first),
         EXECUTOR_TEST(test_links_that_failed_are_applied_with_the_retry),
+        EXECUTOR_TEST(test_an_outbox_of_many_rounds_is_emptied_round_by_round),
         EXECUTOR_TEST(test_a_shard_that_is_down_hides_only_its_own_heads),
         EXECUTOR_TEST(test_no_heads_at_all_are_a_failure),
     };
