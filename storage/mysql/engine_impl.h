@@ -5,8 +5,9 @@
 /* The engine that open.c makes, and the functions of it that writer.c and reader.c provide.
  *
  * What the executor calls a shard is a lane here: a database has as many lanes as writing threads,
- * each with a range of its buckets. */
+ * among which its buckets are dealt out. */
 
+#include "mysql/map.h"
 #include "mysql/pool.h"
 #include "shard/engine.h"
 
@@ -20,7 +21,6 @@ struct mdb_place {
     struct mdb_pool *pool;
     struct mdb_address address;
     unsigned index;
-    int64_t epoch;   /* atomic: of the shard map that we know; 0: not read yet */
     bool is_checked; /* only the pool's thread: its schema is known */
 };
 
@@ -29,6 +29,7 @@ struct mysql_engine {
     struct store_mysql_options options;
     char *texts[6]; /* what the options point to */
     struct mdb_watch *watch;
+    struct mdb_map map;
     struct mdb_place *places;
     unsigned shards;
     unsigned writers; /* lanes of a database */

@@ -105,6 +105,13 @@ void mdb_heads_take(struct shard_writer *writer)
     }
 }
 
+void mdb_heads_place(struct shard_writer *writer)
+{
+    for (size_t i = 0; i < writer->head_count; i++) {
+        writer->heads[i].is_here = mdb_writer_owns(writer, writer->heads[i].id);
+    }
+}
+
 /* One statement for all: each row is there, so that each INSERT becomes an update. What the update
  * leaves alone gets any value. */
 bool mdb_heads_add_update(const struct shard_writer *writer, struct mdb_sql *sql)

@@ -26,11 +26,6 @@ static bool push_link(struct shard_writer *writer, const struct shard_link *link
     return true;
 }
 
-static bool is_local(const struct shard_writer *writer, struct store_bytes user)
-{
-    return shard_of(user.data, user.len, writer->engine->shards) == writer->place->index;
-}
-
 /* ---- lists on this database ---- */
 
 static void begin_list_rows(struct mdb_sql *sql)
@@ -54,18 +49,22 @@ static void end_list_rows(struct mdb_sql *sql)
                      " version=GREATEST(version, VALUES(version))");
 }
 
-void mdb_links_apply(struct shard_writer *writer, const struct shard_link *links, size_t count)
+/* All or nothing: the outbox keeps them if a list has moved on, and they come again. */
+void mdb_links_apply(struct shard_writer *writer, struct shard_link_request *request)
 {
     struct mdb_sql *sql = mdb_writer_sql(writer);
-    if (count == 0) {
-        return;
-    }
     begin_list_rows(sql);
-    for (size_t i = 0; i < count; i++) {
-        add_list_row(sql, &links[i], i == 0);
+    for (size_t i = 0; i < request->count; i++) {
+        if (!mdb_writer_owns(writer, request->links[i].user)) {
+            mdb_map_refuse(&request->request.error, writer->engine->options.busy_retry_ms);
+            return;
+        }
+        add_list_row(sql, &request->links[i], i == 0);
     }
     end_list_rows(sql);
-    (void)mdb_writer_run(writer);
+    if (request->count > 0) {
+        (void)mdb_writer_run(writer);
+    }
 }
 
 /* ---- the outbox ---- */
@@ -91,7 +90,7 @@ static void add_remote(struct shard_writer *writer, const struct mdb_head *head,
     bool is_first = true;
     begin_outbox_rows(sql);
     for (size_t i = 0; i < count; i++) {
-        if (!is_local(writer, links[i].user)) {
+        if (!mdb_writer_owns(writer, links[i].user)) {
             add_outbox_row(writer, sql, head->number, &links[i], is_first);
             is_first = false;
             if (!push_link(writer, &links[i])) {
@@ -110,7 +109,7 @@ static void add_local(struct shard_writer *writer, const struct shard_link *link
     bool is_first = true;
     begin_list_rows(sql);
     for (size_t i = 0; i < count; i++) {
-        if (is_local(writer, links[i].user)) {
+        if (mdb_writer_owns(writer, links[i].user)) {
             add_list_row(sql, &links[i], is_first);
             is_first = false;
         }

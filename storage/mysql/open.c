@@ -196,17 +196,14 @@ static enum parley_code prepare_for_use(struct mysql_engine *engine, struct pl_e
 static enum parley_code check_connection(void *context, struct mdb_conn *conn, struct pl_error *err)
 {
     struct mdb_place *place = context;
-    int64_t epoch = 0;
     if (!place->is_checked) {
         enum parley_code code = mdb_schema_check(conn, place->index, place->engine->shards, err);
         if (code != PARLEY_OK) {
             return code;
         }
-        code = mdb_schema_epoch(conn, &epoch, err);
-        if (code != PARLEY_OK) {
-            return code;
+        if (mdb_map_refresh(&place->engine->map, place->index, conn, err) != MDB_OK) {
+            return err->code;
         }
-        __atomic_store_n(&place->epoch, epoch, __ATOMIC_RELEASE);
         place->is_checked = true;
     }
     return PARLEY_OK;
@@ -244,6 +241,7 @@ static void close_engine(struct shard_engine *base)
         mdb_pool_free(engine->places[i].pool);
     }
     mdb_watch_free(engine->watch);
+    mdb_map_deinit(&engine->map);
     for (size_t i = 0; i < PL_COUNT(engine->texts); i++) {
         if (engine->texts[i] != NULL) {
             explicit_bzero(engine->texts[i], strlen(engine->texts[i]));
@@ -273,6 +271,7 @@ static enum parley_code make_engine(const struct store_mysql_options *options,
     }
     mdb_metrics_register();
     engine->engine.ops = &engine_ops;
+    engine->engine.routes = &engine->map.routes;
     engine->options = *options;
     fill_defaults(&engine->options);
     engine->writers = engine->options.writers;
@@ -281,6 +280,9 @@ static enum parley_code make_engine(const struct store_mysql_options *options,
         code = pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a store");
     } else {
         code = parse_shards(engine, err);
+    }
+    if (code == PARLEY_OK) {
+        code = mdb_map_init(&engine->map, engine->shards, engine->writers, err);
     }
     if (code == PARLEY_OK) {
         code = mdb_watch_new(&engine->watch, err);

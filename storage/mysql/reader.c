@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers reads from one database. Each statement sees what was committed before it began; a log is
  * read up to the head that was read first, so that an answer fits together without a transaction.
+ * With what it reads first comes the epoch of the shard map: if it is not the one we know, or the
+ * bucket is not served here, the answer would be an old one. The rows of a bucket that has moved
+ * stay for longer than a read may take, so that one look is enough.
  * Results are copied into the arena of the request. A read changes nothing: after a lost connection
  * it is begun anew. @thread one reader thread */
 #include "mysql/engine_impl.h"
@@ -22,6 +25,7 @@ struct shard_reader {
     struct mysql_engine *engine;
     struct mdb_place *place;
     struct mdb_conn *conn; /* of the request */
+    bool is_map_old;       /* what was read came with an epoch that we did not know */
     struct mdb_sql sql;
     struct shard_rows rows;
 };
@@ -48,6 +52,21 @@ static enum parley_code finish(struct shard_reader *reader, struct pl_error *err
     return err->code;
 }
 
+/* What was read of a bucket at this epoch holds only if it is served here. */
+static bool check_place(struct shard_reader *reader, int64_t epoch, struct store_bytes id,
+                        struct pl_error *err)
+{
+    struct mysql_engine *engine = reader->engine;
+    bool is_old = false;
+    if (PL_LIKELY(mdb_map_served(&engine->map, reader->place->index, shard_bucket(id.data, id.len),
+                                 epoch, &is_old))) {
+        return true;
+    }
+    reader->is_map_old = reader->is_map_old || is_old;
+    mdb_map_refuse(err, engine->options.busy_retry_ms);
+    return false;
+}
+
 static bool copy(const struct mdb_conn *conn, unsigned column, struct pl_arena *arena,
                  struct store_bytes *out)
 {
@@ -59,40 +78,48 @@ static bool copy(const struct mdb_conn *conn, unsigned column, struct pl_arena *
 
 /* ---- conversations ---- */
 
-/* One SELECT that gives the conversation as `user` sees it (len 0: anybody): one row or none. */
+#define ROLE_COLUMN  9 /* NULL: no such conversation, or the user is no member */
+#define EPOCH_COLUMN 10
+
+/* One SELECT that gives the conversation as `user` sees it (len 0: anybody): always one row. */
 static void add_conversation(struct mdb_sql *sql, struct store_bytes id, struct store_bytes user)
 {
     mdb_sql_add(sql,
                 "SELECT c.bucket, c.serial, c.title, c.created_by, c.created_at_ms, c.head_seq,"
                 " c.ordinal, c.member_count, c.first_seq, ");
-    mdb_sql_add(sql, user.len == 0 ? "0" : "m.role");
-    mdb_sql_add(sql, " FROM conversation c");
+    mdb_sql_add(sql, user.len == 0 ? "c.serial*0" : "m.role");
+    mdb_sql_format(sql, "is",
+                   ", p.epoch FROM shard_place p LEFT JOIN conversation c ON c.bucket=? AND c.id=?",
+                   (int64_t)shard_bucket(id.data, id.len), id);
     if (user.len > 0) {
         mdb_sql_format(sql, "s",
-                       " JOIN member m ON m.conversation=(c.bucket<<40)+c.serial AND m.user=?",
+                       " LEFT JOIN member m ON m.conversation=(c.bucket<<40)+c.serial AND m.user=?",
                        user);
     }
-    mdb_sql_format(sql, "is", " WHERE c.bucket=? AND c.id=?",
-                   (int64_t)shard_bucket(id.data, id.len), id);
+    mdb_sql_add(sql, " WHERE p.one=1");
 }
 
-/* Fill `out` from the row; strings only with an arena. */
-static enum parley_code take_conversation(const struct mdb_conn *conn,
-                                          struct store_conversation *out, struct found *found,
-                                          struct pl_arena *arena, struct pl_error *err)
+/* Fill `out` from the row, if it has a conversation; strings only with an arena. */
+static bool take_conversation(struct shard_reader *reader, struct store_conversation *out,
+                              struct found *found, struct pl_arena *arena, struct pl_error *err)
 {
+    const struct mdb_conn *conn = reader->conn;
+    if (!check_place(reader, mdb_conn_i64(conn, EPOCH_COLUMN), out->id, err) ||
+        mdb_conn_is_null(conn, ROLE_COLUMN)) {
+        return false;
+    }
     found->number = mdb_number(mdb_conn_i64(conn, 0), mdb_conn_i64(conn, 1));
     out->created_at_ms = mdb_conn_i64(conn, 4);
     out->head_seq = mdb_conn_i64(conn, 5);
     out->ordinal = mdb_conn_i64(conn, 6);
     out->member_count = mdb_conn_i64(conn, 7);
     found->first_seq = mdb_conn_i64(conn, 8);
-    out->role = (enum store_role)mdb_conn_i64(conn, 9);
+    out->role = (enum store_role)mdb_conn_i64(conn, ROLE_COLUMN);
     if (arena != NULL &&
         (!copy(conn, 2, arena, &out->title) || !copy(conn, 3, arena, &out->created_by))) {
-        return shard_fail_memory(err);
+        shard_fail_memory(err);
     }
-    return PARLEY_OK;
+    return true;
 }
 
 /* Look up out->id as `user` sees it. NOT_FOUND as the port says. */
@@ -100,13 +127,9 @@ static enum parley_code find_conversation(struct shard_reader *reader, struct st
                                           struct store_conversation *out, struct found *found,
                                           struct pl_arena *arena, struct pl_error *err)
 {
-    bool is_there = false;
     add_conversation(begin_sql(reader), out->id, user);
     mdb_conn_start(reader->conn, &reader->sql);
-    if (mdb_conn_row(reader->conn)) {
-        is_there = true;
-        (void)take_conversation(reader->conn, out, found, arena, err);
-    }
+    bool is_there = mdb_conn_row(reader->conn) && take_conversation(reader, out, found, arena, err);
     if (finish(reader, err) == PARLEY_OK && !is_there) {
         return shard_fail_not_found(err);
     }
@@ -255,6 +278,7 @@ static void give_head(const struct shard_lookup_request *lookup, struct store_by
 static void look_up_heads(struct shard_reader *reader, struct shard_lookup_request *lookup)
 {
     struct mdb_sql *sql = begin_sql(reader);
+    int64_t epoch = 0;
     qsort(lookup->conversations, lookup->count, sizeof(*lookup->conversations),
           compare_conversations);
     mdb_sql_add(sql, "SELECT id, head_seq FROM conversation FORCE INDEX (PRIMARY) WHERE ");
@@ -262,12 +286,22 @@ static void look_up_heads(struct shard_reader *reader, struct shard_lookup_reque
         struct store_bytes id = lookup->conversations[i]->id;
         mdb_sql_format(sql, "is", i == 0 ? "(bucket=? AND id=?)" : " OR (bucket=? AND id=?)",
                        (int64_t)shard_bucket(id.data, id.len), id);
+        lookup->conversations[i]->head_seq = 0;
     }
+    mdb_sql_add(sql, " UNION ALL SELECT '', epoch FROM shard_place WHERE one=1");
     mdb_conn_start(reader->conn, sql);
     while (mdb_conn_row(reader->conn)) {
-        give_head(lookup, mdb_conn_bytes(reader->conn, 0), mdb_conn_i64(reader->conn, 1));
+        struct store_bytes id = mdb_conn_bytes(reader->conn, 0);
+        if (id.len > 0) {
+            give_head(lookup, id, mdb_conn_i64(reader->conn, 1));
+        } else {
+            epoch = mdb_conn_i64(reader->conn, 1);
+        }
     }
     (void)finish(reader, &lookup->request.error);
+    for (size_t i = 0; i < lookup->count && lookup->request.error.code == PARLEY_OK; i++) {
+        (void)check_place(reader, epoch, lookup->conversations[i]->id, &lookup->request.error);
+    }
 }
 
 /* All of them in one text: a result for each, in order. */
@@ -285,7 +319,7 @@ static void look_up_members(struct shard_reader *reader, struct shard_lookup_req
         struct store_conversation *out = lookup->conversations[i];
         out->role = STORE_ROLE_NONE;
         if (mdb_conn_row(reader->conn)) {
-            (void)take_conversation(reader->conn, out, &found, &lookup->request.arena, err);
+            (void)take_conversation(reader, out, &found, &lookup->request.arena, err);
         }
         if (!mdb_conn_next(reader->conn)) {
             break;
@@ -313,12 +347,16 @@ static void list_conversations(struct shard_reader *reader, struct store_list_co
     list->count = 0;
     list->has_more = false;
     mdb_sql_format(begin_sql(reader), "issi",
-                   "SELECT conversation FROM user_conversation WHERE bucket=? AND user=? AND"
-                   " conversation>? AND is_member=1 ORDER BY conversation LIMIT ?",
+                   "(SELECT conversation, 0 FROM user_conversation WHERE bucket=? AND user=? AND"
+                   " conversation>? AND is_member=1 ORDER BY conversation LIMIT ?)"
+                   " UNION ALL (SELECT '', epoch FROM shard_place WHERE one=1)"
+                   " ORDER BY conversation",
                    (int64_t)shard_bucket(list->user.data, list->user.len), list->user, list->after,
                    (int64_t)limit + 1);
     mdb_conn_start(reader->conn, &reader->sql);
-    while (!list->has_more && mdb_conn_row(reader->conn)) {
+    bool is_here = mdb_conn_row(reader->conn) && /* '' comes first */
+                   check_place(reader, mdb_conn_i64(reader->conn, 1), list->user, err);
+    while (is_here && !list->has_more && mdb_conn_row(reader->conn)) {
         if (list->count == limit) {
             list->has_more = true;
             break;
@@ -393,8 +431,8 @@ void mdb_read(struct shard_reader *reader, struct store_request *request)
 {
     struct pl_error *err = &request->error;
     int64_t deadline_ns = mdb_deadline(reader->engine);
-    bool is_lost = true;
-    for (unsigned tries = 0; tries < TRIES_MAX && is_lost; tries++) {
+    bool is_over = false;
+    for (unsigned tries = 0; tries < TRIES_MAX && !is_over; tries++) {
         if (tries > 0 && pl_clock_monotonic_ns() >= deadline_ns) {
             break;
         }
@@ -403,10 +441,13 @@ void mdb_read(struct shard_reader *reader, struct store_request *request)
         if (reader->conn == NULL) {
             return;
         }
+        reader->is_map_old = false;
         shard_answer(&read_ops, reader, request);
-        is_lost = mdb_conn_is_lost(reader->conn);
+        if (PL_UNLIKELY(reader->is_map_old)) {
+            (void)mdb_map_refresh(&reader->engine->map, reader->place->index, reader->conn, err);
+        }
+        is_over = err->code == PARLEY_OK || !(reader->is_map_old || mdb_conn_is_lost(reader->conn));
         mdb_pool_put(reader->place->pool, reader->conn);
-        is_lost = is_lost && err->code != PARLEY_OK;
     }
     if (err->code == PARLEY_UNAVAILABLE && err->retry_after_ms == 0) {
         mdb_pool_hint(reader->place->pool, err);

@@ -221,8 +221,3 @@ enum parley_code mdb_schema_check(struct mdb_conn *conn, unsigned shard, unsigne
     struct target target = {.conn = conn, .options = &options};
     return prepare_locked(&target, err);
 }
-
-enum parley_code mdb_schema_epoch(struct mdb_conn *conn, int64_t *epoch, struct pl_error *err)
-{
-    return query_i64(conn, "SELECT epoch FROM shard_place WHERE one=1", 0, epoch, err);
-}

@@ -32,8 +32,4 @@ PL_MUST_CHECK enum parley_code mdb_schema_prepare(struct mdb_conn *conn,
 PL_MUST_CHECK enum parley_code mdb_schema_check(struct mdb_conn *conn, unsigned shard,
                                                 unsigned shards, struct pl_error *err);
 
-/* The epoch of the shard map. */
-PL_MUST_CHECK enum parley_code mdb_schema_epoch(struct mdb_conn *conn, int64_t *epoch,
-                                                struct pl_error *err);
-
 #endif /* PARLEY_MYSQL_SCHEMA_H */

@@ -5,6 +5,10 @@
  * the conversations; then insert the events, update the conversations, commit. Both ends of a
  * transaction are texts of several statements; the server stops at the first that fails.
  *
+ * The epoch of the shard map is read under a shared lock, so that whoever changes the map waits for
+ * this transaction. If it is another than the one we know, what has changed is read right there:
+ * requests for buckets that this shard does not serve any more fail, the others go on.
+ *
  * What can go wrong, and what is done:
  *  - a message is there already: roll back, and once more, carefully (messages.c);
  *  - a deadlock, a lock that does not come: roll back, and once more after a moment;
@@ -79,9 +83,16 @@ struct store_bytes mdb_writer_copy(struct shard_writer *writer, struct pl_arena 
 static void check_epoch(struct shard_writer *writer)
 {
     int64_t epoch = mdb_conn_row(writer->conn) ? mdb_conn_i64(writer->conn, 0) : 0;
-    if (epoch != __atomic_load_n(&writer->place->epoch, __ATOMIC_ACQUIRE)) {
-        mdb_writer_break(writer, PARLEY_UNAVAILABLE, "the shard map has changed");
+    writer->is_map_old = epoch != mdb_map_epoch(&writer->engine->map, writer->place->index);
+}
+
+static void learn_places(struct shard_writer *writer)
+{
+    if (mdb_writer_is_well(writer) && writer->is_map_old) {
+        writer->trouble = mdb_map_refresh(&writer->engine->map, writer->place->index, writer->conn,
+                                          &writer->failure);
     }
+    mdb_heads_place(writer);
 }
 
 static void begin(struct shard_writer *writer)
@@ -103,6 +114,7 @@ static void begin(struct shard_writer *writer)
     }
     mdb_heads_take(writer);
     (void)mdb_writer_finish(writer);
+    learn_places(writer);
 }
 
 /* Rows of writers that have not been heard of for so long that nobody will ask for them. */
@@ -115,11 +127,14 @@ static void forget_old_writers(struct shard_writer *writer)
     }
 }
 
-static void do_request(struct shard_writer *writer, size_t index)
+static void do_write(struct shard_writer *writer, struct store_request *request,
+                     struct mdb_head *head)
 {
-    struct store_request *request = writer->requests[index];
-    struct mdb_head *head = &writer->heads[writer->head_of[index]];
-    switch ((int)request->op) {
+    if (PL_UNLIKELY(!head->is_here)) {
+        mdb_map_refuse(&request->error, writer->engine->options.busy_retry_ms);
+        return;
+    }
+    switch (request->op) {
     case STORE_OP_APPEND:
         mdb_messages_append(writer, (struct store_append *)request, head);
         return;
@@ -129,11 +144,19 @@ static void do_request(struct shard_writer *writer, size_t index)
     case STORE_OP_CHANGE_MEMBERS:
         mdb_members_change(writer, (struct store_change_members *)request, head);
         return;
-    case SHARD_OP_LINK: {
-        const struct shard_link_request *link = (const struct shard_link_request *)request;
-        mdb_links_apply(writer, link->links, link->count);
+    default:
+        shard_fail_write(request);
         return;
     }
+}
+
+static void do_request(struct shard_writer *writer, size_t index)
+{
+    struct store_request *request = writer->requests[index];
+    switch ((int)request->op) {
+    case SHARD_OP_LINK:
+        mdb_links_apply(writer, (struct shard_link_request *)request);
+        return;
     case SHARD_OP_FORGET:
         mdb_links_forget(writer, (const struct shard_forget_request *)request);
         return;
@@ -144,7 +167,7 @@ static void do_request(struct shard_writer *writer, size_t index)
         }
         return;
     default:
-        shard_fail_write(request);
+        do_write(writer, request, &writer->heads[writer->head_of[index]]);
         return;
     }
 }

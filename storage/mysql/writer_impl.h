@@ -28,6 +28,7 @@ struct mdb_head {
     int64_t member_count;
     int64_t members_seq;
     size_t event_count; /* added by the transaction */
+    bool is_here;       /* this shard serves it; if not, nothing else here means anything */
 };
 
 enum mdb_fate {
@@ -59,6 +60,7 @@ struct shard_writer {
     int64_t now_ms;
     bool is_careful; /* messages that are there already have been looked up: `known` */
     bool has_changed_roles;
+    bool is_map_old;    /* the shard's epoch is another than the one we know */
     bool is_committing; /* a COMMIT has been sent: what is lost now may be stored */
     enum mdb_result trouble;
     struct pl_error failure;
@@ -93,6 +95,14 @@ struct shard_writer {
     int64_t next_log_ns;
     bool has_claimed; /* what other writers left in the outbox when they died */
 };
+
+/* Whether this shard may change what belongs to the user or conversation, as long as the
+ * transaction lasts. */
+static inline bool mdb_writer_owns(const struct shard_writer *writer, struct store_bytes id)
+{
+    return mdb_map_serves(&writer->engine->map, writer->place->index, shard_bucket(id.data, id.len),
+                          true);
+}
 
 static inline bool mdb_writer_is_well(const struct shard_writer *writer)
 {
@@ -133,6 +143,8 @@ void mdb_heads_gather(struct shard_writer *writer);
 void mdb_heads_add_lock(const struct shard_writer *writer, struct mdb_sql *sql);
 /* Take the rows; these are the next results, and the last. */
 void mdb_heads_take(struct shard_writer *writer);
+/* See which of them this shard serves, once the shard map is known. */
+void mdb_heads_place(struct shard_writer *writer);
 /* Add to `sql`: the update of all that changed. @return false: none did */
 bool mdb_heads_add_update(const struct shard_writer *writer, struct mdb_sql *sql);
 
@@ -162,7 +174,7 @@ void mdb_members_change(struct shard_writer *writer, struct store_change_members
 /* Bring users' lists up to date: here if they live on this database, else through the outbox. */
 void mdb_links_add(struct shard_writer *writer, const struct mdb_head *head,
                    const struct shard_link *links, size_t count);
-void mdb_links_apply(struct shard_writer *writer, const struct shard_link *links, size_t count);
+void mdb_links_apply(struct shard_writer *writer, struct shard_link_request *request);
 void mdb_links_forget(struct shard_writer *writer, const struct shard_forget_request *request);
 /* Take over what other writers have in the outbox: of one conversation, or (NULL) all of it. */
 void mdb_links_claim(struct shard_writer *writer, const struct mdb_head *head);

@@ -14,6 +14,7 @@
 struct shard_writer; /* the engine's own */
 struct shard_reader; /* the engine's own */
 struct shard_engine;
+struct shard_routes;
 
 /* Requests that only the executor makes; beside enum store_op. */
 enum shard_op {
@@ -94,6 +95,10 @@ struct shard_engine_ops {
 
 struct shard_engine {
     const struct shard_engine_ops *ops;
+    /* NULL: buckets stay where shard_of() puts them. A write that comes where its bucket is no
+     * more fails as UNAVAILABLE; a read that fails so, while the route has changed, is asked again
+     * where the bucket is now. */
+    const struct shard_routes *routes;
 };
 
 #endif /* PARLEY_SHARD_ENGINE_H */

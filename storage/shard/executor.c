@@ -19,7 +19,10 @@
 
 struct shard *shard_find(struct shard_store *store, struct store_bytes id)
 {
-    return &store->shards[shard_of(id.data, id.len, store->options.shards)];
+    const struct shard_routes *routes = store->engine->routes;
+    unsigned bucket = shard_bucket(id.data, id.len);
+    return &store->shards[routes == NULL ? shard_of_bucket(bucket, store->options.shards)
+                                         : shard_routes_find(routes, bucket)];
 }
 
 void shard_store_begin(struct shard_store *store)
@@ -192,6 +195,22 @@ struct reader_start {
     struct shard_reader *reader;
 };
 
+/* The bucket has moved, which this shard said or a writer has learned meanwhile: ask the other one.
+ * Each move is learned once, so that this ends. */
+static bool send_on(struct shard *shard, struct store_request *request, size_t bytes)
+{
+    if (request->error.code != PARLEY_UNAVAILABLE || (int)request->op == SHARD_OP_LOOKUP) {
+        return false;
+    }
+    struct shard *now = shard_find(shard->owner, routing_key(request));
+    if (now == shard) {
+        return false;
+    }
+    pl_error_clear(&request->error);
+    shard_queue_push_always(&now->reads, request, bytes);
+    return true;
+}
+
 static void answer(struct shard *shard, struct shard_reader *reader, struct store_request *request)
 {
     struct shard_store *store = shard->owner;
@@ -202,6 +221,9 @@ static void answer(struct shard *shard, struct shard_reader *reader, struct stor
     size_t bytes = shard_request_bytes(request);
     store->engine->ops->read(reader, request);
     shard_queue_release(&shard->reads, bytes);
+    if (PL_UNLIKELY(send_on(shard, request, bytes))) {
+        return;
+    }
     pl_metric_add(&shard_metric_reads, 1);
     if (request->op == STORE_OP_LIST_CONVERSATIONS) {
         shard_list_continue(shard, reader, request);

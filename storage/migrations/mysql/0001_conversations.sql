@@ -15,6 +15,18 @@ CREATE TABLE IF NOT EXISTS shard_place (
     epoch  BIGINT UNSIGNED  NOT NULL
 ) ENGINE=InnoDB;
 
+-- What this database is for each bucket that was ever moved, here or away (storage/mysql/map.h has the
+-- states). A bucket without a row belongs to the shard that its number gives. epoch: of the shard
+-- map, when the row last changed. until_ms: a fence holds so long, by the clock of this server.
+CREATE TABLE IF NOT EXISTS bucket_place (
+    bucket   SMALLINT UNSIGNED NOT NULL PRIMARY KEY,
+    owner    INT UNSIGNED      NOT NULL,
+    version  BIGINT UNSIGNED   NOT NULL,
+    state    TINYINT UNSIGNED  NOT NULL,
+    until_ms BIGINT            NOT NULL,
+    epoch    BIGINT UNSIGNED   NOT NULL
+) ENGINE=InnoDB;
+
 -- serial: unique on this shard, larger than any that was moved here. bucket * 2^40 + serial stands
 -- for the conversation in the tables below: a bucket is one range of each of them.
 -- members_seq: the seq of the last change of members; a role that was read at the same members_seq

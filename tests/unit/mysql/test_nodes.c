@@ -314,17 +314,6 @@ static void test_heads_are_one_statement_of_each_lane(void **state)
     ask_release(&ask);
 }
 
-static void test_a_node_with_an_old_shard_map_writes_nothing(void **state)
-{
-    struct world *world = *state;
-    assert_int_equal(place_create(world->nodes[0], "c1", "alice", "bob"), PARLEY_OK);
-    for (unsigned i = 0; i < SHARDS; i++) {
-        place_run(&world->place, i, "UPDATE shard_place SET epoch=epoch+1");
-    }
-    assert_int_equal(place_send(world->nodes[1], "c1", "alice", "m1"), -PARLEY_UNAVAILABLE);
-    assert_int_equal(place_check_log(world->nodes[1], "c1"), 1);
-}
-
 #define NODE_TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -338,7 +327,6 @@ int main(void)
         NODE_TEST(test_the_latest_change_of_a_list_wins_whatever_comes_last),
         NODE_TEST(test_a_warm_batch_is_seven_statements),
         NODE_TEST(test_heads_are_one_statement_of_each_lane),
-        NODE_TEST(test_a_node_with_an_old_shard_map_writes_nothing),
     };
     return cmocka_run_group_tests(tests, place_start_server, place_stop_server);
 }
