@@ -38,6 +38,7 @@
 #define MAGIC_BYTES   8
 #define HEAD_BYTES    21
 #define LENGTHS       6
+#define NUMBER_MAX    (UINT64_MAX / 2) /* so many can follow it */
 #define BODY_MAX      65536
 #define TEXT_MAX      256
 #define PAYLOAD_MAX   (LENGTHS + 3 * TEXT_MAX + BODY_MAX)
@@ -290,7 +291,7 @@ static enum parley_code take_record(struct outbox_file *file, struct pl_map *liv
         }
         return PARLEY_OK;
     }
-    if (file->record[16] != KIND_MESSAGE || number < file->next_number || number == UINT64_MAX) {
+    if (file->record[16] != KIND_MESSAGE || number < file->next_number || number > NUMBER_MAX) {
         return tell_damage(file, file->size, err);
     }
     struct outbox_entry *entry = add_entry(file, number, file->size, len);
@@ -330,10 +331,7 @@ static enum parley_code scan(struct outbox_file *file, off_t end, struct pl_erro
     enum parley_code code = live != NULL ? scan_records(file, end, live, err)
                                          : pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "out of memory");
     pl_map_free(live, NULL);
-    if (code != PARLEY_OK || ftruncate(file->fd, file->size) == 0) {
-        return code;
-    }
-    return pl_fail_errno(err, PARLEY_INTERNAL, errno, "cannot cut %s", file->path);
+    return code;
 }
 
 static enum parley_code restore(struct outbox_file *file, outbox_restore_fn on_restore, void *owner,
@@ -411,6 +409,9 @@ enum parley_code outbox_file_open(const char *path, bool is_synced, outbox_resto
     }
     if (code == PARLEY_OK) {
         code = restore(file, on_restore, owner, err);
+    }
+    if (code == PARLEY_OK && ftruncate(file->fd, file->size) != 0) {
+        code = pl_fail_errno(err, PARLEY_INTERNAL, errno, "cannot cut %s", path);
     }
     if (code != PARLEY_OK) {
         outbox_file_close(file);

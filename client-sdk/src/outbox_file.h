@@ -32,7 +32,8 @@ typedef enum parley_code (*outbox_restore_fn)(void *owner, struct outbox_entry *
 
 /* @param is_synced  outbox_file_add returns when the disk has it, not only the operating system
  * @return PARLEY_OK with *file owned (outbox_file_close); DATA_LOSS: something is damaged before
- *         the end of the file; FAILED_PRECONDITION: another process has it, or it is no outbox. */
+ *         the end of the file; FAILED_PRECONDITION: another process has it, or it is no outbox. A
+ *         file that is refused is left as it was. */
 PL_MUST_CHECK enum parley_code outbox_file_open(const char *path, bool is_synced,
                                                 outbox_restore_fn on_restore, void *owner,
                                                 struct outbox_file **file, struct pl_error *err);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <zlib.h>
 
 #define FOUND_MAX 64
 
@@ -205,6 +205,54 @@ static void test_damage_is_told_unless_it_is_the_last_write(void **state)
     }
 }
 
+static void put_crc(uint8_t *to, const uint8_t *from, size_t len)
+{
+    uLong sum = crc32(0, from, (uInt)len);
+    for (unsigned i = 0; i < 4; i++) {
+        to[i] = (uint8_t)(sum >> (8 * i));
+    }
+}
+
+static void test_record_that_no_outbox_writes_is_refused_and_left_as_it_is(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t at; /* in the record */
+        uint8_t value;
+    } cases[] = {
+        {"a kind that is not known", 16, 3},
+        {"a number that was there before", 8, 1},
+        {"a number that none can follow", 15, 0xff},
+        {"a text that is longer than its record", 22, 0xff},
+    };
+    struct world *world = *state;
+    uint8_t bytes[512];
+    uint8_t after[512];
+    struct outbox_file *file = open_file(world);
+    (void)add(file, "first");
+    size_t second = (size_t)size_of(world);
+    (void)add(file, "second");
+    size_t third = (size_t)size_of(world);
+    (void)add(file, "third");
+    outbox_file_close(file);
+    size_t len = read_file(world, bytes, sizeof(bytes)) - 1; /* cut off, too */
+    for (size_t i = 0; i < PL_COUNT(cases); i++) {
+        uint8_t *record = bytes + second;
+        uint8_t before = record[cases[i].at];
+        char text[40];
+        (void)snprintf(text, sizeof(text), "damaged at byte %zu", second);
+        print_message("%s\n", cases[i].name);
+        record[cases[i].at] = cases[i].value;
+        put_crc(record + 17, record + 21, third - second - 21);
+        put_crc(record, record + 4, 21 - 4);
+        write_file(world, bytes, len);
+        expect_refused(world, PARLEY_DATA_LOSS, text);
+        assert_int_equal(read_file(world, after, sizeof(after)), len);
+        assert_memory_equal(after, bytes, len);
+        record[cases[i].at] = before;
+    }
+}
+
 static void test_file_of_another_kind_or_another_process_is_left_alone(void **state)
 {
     struct world *world = *state;
@@ -321,6 +369,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_damage_is_told_unless_it_is_the_last_write, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_record_that_no_outbox_writes_is_refused_and_left_as_it_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file_of_another_kind_or_another_process_is_left_alone,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_empty_outbox_is_cut_back, set_up, tear_down),
