@@ -4,12 +4,14 @@ import os
 import shutil
 import tempfile
 import time
+from functools import partial
 
 from checker import check
 from clients import Reader, Sender, Single, Streaming
 from history import Log, event_of, read_logs
 from nemesis import Nemesis
 from official import Caller
+from sdk import SdkReader, SdkSender
 from sending import read_all
 from world import World
 
@@ -33,16 +35,21 @@ class Campaign:
     def start_world(self):
         args = self.args
         options = ["--nodes", str(args.nodes), "--shards", str(args.shards), "--memcached",
-                   str(args.memcached), "--parleyd", os.path.join(args.bin, "parleyd")]
+                   str(args.memcached)]
         if args.bus is not None:
             options += ["--bus", args.bus]
-        self.world = World(os.path.join(self.folder, "cluster"), options)
+        self.world = World(os.path.join(self.folder, "cluster"), options,
+                           os.path.join(args.bin, "parleyd"))
         self.world.start()
 
     def start_clients(self):
         plan = [(Single, f"single-{i}", {"pause": 0.02}) for i in range(4)]
         plan += [(Streaming, f"streaming-{i}", {"pause": 0.02}) for i in range(2)]
         plan += [(Reader, f"reader-{i}", {"hop_s": 3}) for i in range(3)]
+        program = os.path.join(self.args.bin, "..", "tests", "sdk_client")
+        sdk_sender, sdk_reader = partial(SdkSender, program), partial(SdkReader, program)
+        plan += [(sdk_sender, f"sdk-sender-{i}", {"pause": 0.02}) for i in range(2)]
+        plan += [(sdk_reader, f"sdk-reader-{i}", {}) for i in range(2)]
         owner = Caller(self.world.addresses()[0], self.world.token(self.args.bin, "owner"))
         for room in self.rooms:
             owner.create(room, [name for _, name, _ in plan])

@@ -103,11 +103,11 @@ class Sender(Client):
         self.log.write("try", room, id=message_id, sum=sum_of(body), stream=stream)
         return room, body
 
-    def note_ack(self, message_id, answer):
+    def note_ack(self, message_id, seq, at):
         if message_id in self.waiting:
             self.acked += 1
             room, _ = self.waiting.pop(message_id)
-            self.log.write("ack", room, id=message_id, seq=answer.seq, at=answer.created_at_ms)
+            self.log.write("ack", room, id=message_id, seq=seq, at=at)
 
 
 class Single(Sender):
@@ -117,7 +117,7 @@ class Single(Sender):
         message_id = next(iter(self.waiting), None) or self.make()
         room, body = self.note_try(message_id, 0)
         answer = self.anyone().send(room, message_id, body, timeout=SEND_S)
-        self.note_ack(message_id, answer)
+        self.note_ack(message_id, answer.seq, answer.created_at_ms)
         if self.random.random() < 0.05:
             self.waiting[message_id] = (room, body)
         self.finishing.wait(self.random.uniform(0, 2 * self.pause))
@@ -143,7 +143,7 @@ class Streaming(Sender):
 
     def take(self, answer):
         if answer.WhichOneof("result") == "sent":
-            self.note_ack(answer.client_message_id, answer.sent)
+            self.note_ack(answer.client_message_id, answer.sent.seq, answer.sent.created_at_ms)
         elif answer.error.code != grpc.StatusCode.UNAVAILABLE.value[0]:
             raise AssertionError(f"{answer.client_message_id}: {answer.error}")
 

@@ -48,8 +48,15 @@ def cut(world, chance, name):
     iptables("-D", rules)
 
 
+def jump(world, chance, name):
+    """The wall clock is set, and stays wrong: the nodes' clocks differ from then on."""
+    seconds = chance.choice((-600, -30, -1, 0, 1, 30, 600))
+    world.set_clock(name, seconds)
+    yield
+
+
 FAULTS = {
-    "node": (kill, kill, drain, freeze, cut),
+    "node": (kill, kill, drain, freeze, cut, jump),
     "shard": (kill, kill, freeze, cut),
     "memcached": (kill, freeze, cut),
     "broker": (kill, freeze, cut),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cluster that a nemesis works on, and what its databases hold."""
+import glob
 import os
 import sqlite3
 import subprocess
@@ -17,10 +18,40 @@ SELECT_SQLITE = """SELECT c.id, m.seq, m.created_at_ms, m.sender, m.client_messa
  m.ordinal FROM message m JOIN conversation c ON m.conversation = c.number ORDER BY c.id, m.seq"""
 
 
+# parleyd with a wall clock of its own: what NODE.clock says is added to the machine's. The last of its
+# arguments is NODE.addresses. Its sanitizer minds a library that is loaded before it.
+WITH_CLOCK = """#!/bin/sh
+for last; do :; done
+export LD_PRELOAD={library} DONT_FAKE_MONOTONIC=1 FAKETIME_CACHE_DURATION=1
+export ASAN_OPTIONS="${{ASAN_OPTIONS:+$ASAN_OPTIONS:}}verify_asan_link_order=0"
+export FAKETIME_TIMESTAMP_FILE="${{last%.addresses}}.clock"
+[ -e "$FAKETIME_TIMESTAMP_FILE" ] || echo +0 > "$FAKETIME_TIMESTAMP_FILE"
+exec {parleyd} "$@"
+"""
+LIBFAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
+
+
 class World(Cluster):
+    """@param parleyd  the program of its nodes"""
+
+    def __init__(self, folder, options, parleyd):
+        os.makedirs(folder)
+        program = os.path.join(folder, "parleyd")
+        with open(program, "w", encoding="ascii") as file:
+            file.write(WITH_CLOCK.format(library=glob.glob(LIBFAKETIME)[0], parleyd=parleyd))
+        os.chmod(program, 0o755)
+        super().__init__(folder, [*options, "--parleyd", program])
+
     def start(self):
         super().start()
         self.reserve_ports()
+
+    def set_clock(self, name, seconds):
+        """Within a second, and until it is set again."""
+        path = os.path.join(self.folder, name + ".clock")
+        with open(path + ".new", "w", encoding="ascii") as file:
+            file.write(f"{seconds:+d}\n")
+        os.replace(path + ".new", path)
 
     def addresses(self):
         """Where clients may go: each node, and the balancer if there is one."""
