@@ -40,22 +40,28 @@ static void deliver_events(struct room *room, const struct store_read *read)
     }
 }
 
+/* A failure that lasts, and what is gone from the log, each is told as it is when it reads. */
+static void take(struct room *room, const struct store_read *read)
+{
+    const struct pl_error *err = &read->request.error;
+    bool is_read = err->code == PARLEY_OK;
+    if (is_read ? read->head_seq < read->from_seq : err->is_retryable) {
+        room_ask_later(room);
+    } else if (!is_read || read->event_count == 0 || read->events[0].seq != read->from_seq) {
+        room_fall_behind(room, room->head_seq);
+    } else {
+        deliver_events(room, read);
+        room_deliver_held(room);
+        room_on_head(room, read->head_seq);
+    }
+}
+
 static void arrive(struct fetch *fetch)
 {
-    const struct store_read *read = &fetch->read;
     struct room *room = fetch->room;
-    bool is_whole = read->request.error.code == PARLEY_OK && read->event_count > 0 &&
-                    read->events[0].seq == read->from_seq;
     room->fetch = NULL;
     room->pins++;
-    if (is_whole) {
-        deliver_events(room, read);
-    } else {
-        room_fall_behind(room, fetch->read.from_seq);
-    }
-    if (!is_whole || read->head_seq > room->last_seq) {
-        sweep_suspect(room);
-    }
+    take(room, &fetch->read);
     room->pins--;
     room_release(room);
 }

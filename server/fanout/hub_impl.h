@@ -92,7 +92,9 @@ struct room {
     struct pl_list live;   /* follows */
     struct pl_list behind; /* follows in CATCH-UP */
     int64_t last_seq;      /* the newest that came to this loop; 0: none yet */
+    int64_t head_seq;      /* the newest that the log is known to have; 0: no newer than that */
     struct tail tail;
+    struct tail held;            /* came after a hole that is being read */
     struct pl_list suspect_node; /* lane->suspects or lane->unknown */
     struct fetch *fetch;         /* what it missed, on its way */
     unsigned pins;               /* it is being walked: not freed */
@@ -165,6 +167,8 @@ void relay_publish(struct hub *hub, const struct batch *batch);
 /* Look at the head of this room soon. */
 void sweep_suspect(struct room *room);
 void sweep_suspect_all(struct lane *lane);
+/* The same later. */
+void sweep_suspect_later(struct room *room);
 /* Look at what is left of the suspects. */
 void sweep_go_on(struct lane *lane);
 /* The same, and ask again for the heads that were not known. */
@@ -194,13 +198,24 @@ void lane_post_gap(struct lane *lane);
 void lane_delay(struct lane *lane, struct hub_stream *stream);
 
 /* room.c */
+/* The newest that the log has, as far as is known here. */
+static inline int64_t room_known_seq(const struct room *room)
+{
+    return room->head_seq > room->last_seq ? room->head_seq : room->last_seq;
+}
 /* @return borrowed, until the last follow has gone; NULL: no memory */
 struct room *room_enter(struct lane *lane, const char *id, size_t id_len);
 /* Free the room if nobody is in it. */
 void room_release(struct room *room);
 void room_deliver(struct room *room, struct batch *batch);
+/* The same, unless something is missing before it: that is read first, once for all. */
+void room_receive(struct room *room, struct batch *batch);
+/* What was held can follow what was read. */
+void room_deliver_held(struct room *room);
 /* The log has events up to here: what is missing is read. */
 void room_on_head(struct room *room, int64_t head_seq);
+/* What is missing could not be read: the head is looked at again later. */
+void room_ask_later(struct room *room);
 /* Who does not have the events up to here reads for itself. */
 void room_fall_behind(struct room *room, int64_t head_seq);
 /* The batch that holds `seq`, borrowed; NULL: not kept. */

@@ -50,7 +50,7 @@ static void deliver_batch(struct pl_loop *loop, struct pl_mail *mail)
     atomic_fetch_sub(&lane->bytes_coming, batch_bytes(batch));
     struct room *room = pl_map_find(lane->rooms, batch->id, batch->id_len);
     if (room != NULL) {
-        room_deliver(room, batch);
+        room_receive(room, batch);
     }
     if (batch_adds(batch)) {
         user_topics_deliver(lane, batch);

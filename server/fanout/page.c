@@ -143,7 +143,7 @@ int page_read(struct follow *follow)
     page->read.limit = hub->page_events;
     page->read.max_bytes = hub->page_bytes;
     /* Whoever wrote what is missing may not have been answered, and the cache not been told. */
-    page->known_seq = follow->room->last_seq;
+    page->known_seq = room_known_seq(follow->room);
     page->read.uncached = follow->is_stale || follow->next_seq <= page->known_seq;
     follow->page = page;
     follow->is_stale = false;

@@ -43,9 +43,8 @@ static bool reserve(struct tail *tail)
 }
 
 /* Without memory there is no tail, and who catches up reads the log instead. */
-static void keep(struct room *room, struct batch *batch)
+static void keep(struct tail *tail, struct batch *batch, size_t max_bytes)
 {
-    struct tail *tail = &room->tail;
     if (tail->count > 0 && batch->first_seq != batch_last_seq(tail->batches[tail->count - 1]) + 1) {
         drop_oldest(tail, tail->count);
     }
@@ -57,7 +56,7 @@ static void keep(struct room *room, struct batch *batch)
     tail->bytes += batch_bytes(batch);
     size_t excess = 0;
     size_t bytes = tail->bytes;
-    while (bytes > room->lane->hub->tail_bytes && excess + 1 < tail->count) {
+    while (bytes > max_bytes && excess + 1 < tail->count) {
         bytes -= batch_bytes(tail->batches[excess++]);
     }
     drop_oldest(tail, excess);
@@ -127,6 +126,7 @@ void room_release(struct room *room)
     fetch_abandon(room->fetch);
     (void)pl_map_take(lane->rooms, room->id, room->id_len);
     clear_tail(&room->tail);
+    clear_tail(&room->held);
     pl_free(room);
 }
 
@@ -160,7 +160,7 @@ void room_deliver(struct room *room, struct batch *batch)
     if (batch_last_seq(batch) > room->last_seq) {
         room->last_seq = batch_last_seq(batch);
         if (!pl_list_is_empty(&room->behind)) {
-            keep(room, batch);
+            keep(&room->tail, batch, room->lane->hub->tail_bytes);
         }
         if (is_removal(batch)) {
             remove_gone(&room->live, batch);
@@ -174,6 +174,7 @@ void room_deliver(struct room *room, struct batch *batch)
 /* From here on nobody goes LIVE without what is known to be in the log. */
 void room_fall_behind(struct room *room, int64_t head_seq)
 {
+    clear_tail(&room->held);
     room->last_seq = head_seq > room->last_seq ? head_seq : room->last_seq;
     room->pins++;
     PL_LIST_FOREACH_SAFE (node, following, &room->live) {
@@ -199,15 +200,55 @@ static int64_t find_missing(const struct room *room, int64_t head_seq)
 }
 
 /* One who is LIVE reads for itself, as a member; more of them have it read once. */
+static bool is_crowd(const struct room *room)
+{
+    return room->live.next != room->live.prev;
+}
+
 void room_on_head(struct room *room, int64_t head_seq)
 {
-    if (head_seq <= room->last_seq || room->fetch != NULL) {
+    room->head_seq = head_seq > room->head_seq ? head_seq : room->head_seq;
+    if (room->head_seq <= room->last_seq || room->fetch != NULL) {
         return;
     }
-    pl_metric_add(&hub_metric_behind, 1);
-    int64_t missing = find_missing(room, head_seq);
-    bool is_alone = room->live.next == room->live.prev;
-    if (missing > head_seq || is_alone || fetch_start(room, missing) != 0) {
-        room_fall_behind(room, head_seq);
+    int64_t missing = find_missing(room, room->head_seq);
+    bool is_missing = missing <= room->head_seq;
+    pl_metric_add(&hub_metric_behind, is_missing ? 1 : 0);
+    if (!is_missing || !is_crowd(room) || fetch_start(room, missing) != 0) {
+        room_fall_behind(room, room->head_seq);
     }
+}
+
+static bool is_hole_before(const struct room *room, const struct batch *batch)
+{
+    return batch->first_seq > room->last_seq + 1 &&
+           find_missing(room, batch->first_seq - 1) < batch->first_seq;
+}
+
+void room_receive(struct room *room, struct batch *batch)
+{
+    if (is_crowd(room) && is_hole_before(room, batch)) {
+        keep(&room->held, batch, room->lane->hub->tail_bytes);
+        room_on_head(room, batch_last_seq(batch));
+    } else {
+        room_deliver(room, batch);
+    }
+}
+
+void room_deliver_held(struct room *room)
+{
+    struct tail held = room->held;
+    room->held = (struct tail){0};
+    for (size_t i = 0; i < held.count; i++) {
+        room_receive(room, held.batches[i]);
+    }
+    clear_tail(&held);
+}
+
+/* What was told may not be so: only the store knows. */
+void room_ask_later(struct room *room)
+{
+    room->head_seq = 0;
+    clear_tail(&room->held);
+    sweep_suspect_later(room);
 }

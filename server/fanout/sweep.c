@@ -119,6 +119,14 @@ void sweep_suspect(struct room *room)
     sweep_go_on(room->lane);
 }
 
+void sweep_suspect_later(struct room *room)
+{
+    if (!pl_list_is_linked(&room->suspect_node)) {
+        pl_list_push(&room->lane->unknown, &room->suspect_node);
+    }
+    (void)!lane_retry_later(room->lane); /* without memory the next sweep goes on */
+}
+
 void sweep_suspect_all(struct lane *lane)
 {
     size_t cursor = 0;

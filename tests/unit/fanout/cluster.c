@@ -66,3 +66,15 @@ struct script_log *cluster_add_log(struct cluster *cluster, const char *id, cons
     script_log_join(log, member);
     return log;
 }
+
+void cluster_commit(struct cluster *cluster, unsigned node, struct script_log *log, size_t messages)
+{
+    script_log_send(log, messages);
+    script_store_tell(cluster->nodes[node].store, log);
+}
+
+void cluster_tell_gap(struct cluster *cluster, unsigned node)
+{
+    const struct script_end *end = cluster->ends[node];
+    end->events->on_gap(end->context, NULL);
+}

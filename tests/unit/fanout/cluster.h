@@ -22,5 +22,10 @@ void cluster_settle(struct cluster *cluster);
 /* The same, but nothing comes by the bus. */
 void cluster_settle_stores(struct cluster *cluster);
 struct script_log *cluster_add_log(struct cluster *cluster, const char *id, const char *member);
+/* Commit messages on a node, which tells. */
+void cluster_commit(struct cluster *cluster, unsigned node, struct script_log *log,
+                    size_t messages);
+/* The bus tells a node that it may have lost anything. */
+void cluster_tell_gap(struct cluster *cluster, unsigned node);
 
 #endif /* PARLEY_TEST_FANOUT_CLUSTER_H */
