@@ -22,11 +22,15 @@ OUT = os.path.join(ROOT, "build", "bench")
 
 
 def arguments(doc, **defaults):
-    """--repetitions and --seconds, with the script's defaults, and what else it names."""
+    """--repetitions and --seconds, with the script's defaults, and what else it names; one that is
+    False is a switch."""
     parser = argparse.ArgumentParser(description=doc)
     for name, value in {"repetitions": 5, "seconds": 5, **defaults}.items():
-        parser.add_argument("--" + name.replace("_", "-"), type=type(value), default=value,
-                            help=f"default {value}")
+        flag = "--" + name.replace("_", "-")
+        if value is False:
+            parser.add_argument(flag, action="store_true")
+        else:
+            parser.add_argument(flag, type=type(value), default=value, help=f"default {value}")
     return parser.parse_args()
 
 
@@ -63,8 +67,8 @@ def build(source, compiler, *flags):
     return program
 
 
-def build_grpc_health():
-    """The gRPC C++ server, with code generated from Debian's grpc-proto."""
+def build_grpc(source):
+    """A gRPC C++ program of Health, with code generated from Debian's grpc-proto."""
     proto_dir = run(["pkg-config", "--variable=prefix", "grpc++"]).strip() + "/share/grpc-proto"
     proto = os.path.join(proto_dir, "grpc/health/v1/health.proto")
     generated = os.path.join(OUT, "generated")
@@ -74,8 +78,30 @@ def build_grpc_health():
         plugin = shutil.which("grpc_cpp_plugin")
         run(["protoc", f"--cpp_out={generated}", f"--grpc_out={generated}",
              f"--plugin=protoc-gen-grpc={plugin}", "-I", proto_dir, proto])
-    return build("peers/grpc_health.cc", "g++", "-std=c++17", "-I", generated, stem + ".pb.cc",
+    return build(source, "g++", "-std=c++17", "-I", generated, stem + ".pb.cc",
                  stem + ".grpc.pb.cc", *pkg_config("grpc++", "protobuf"), "-lpthread")
+
+
+class Certificate:
+    """One for 127.0.0.1 that is its own authority, P-256, made once in a folder."""
+
+    def __init__(self, folder=OUT):
+        self.key, self.cert = os.path.join(folder, "key.pem"), os.path.join(folder, "cert.pem")
+        if not os.path.exists(self.cert):
+            run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                 "-nodes", "-days", "3650", "-subj", "/CN=127.0.0.1", "-addext",
+                 "subjectAltName=IP:127.0.0.1", "-keyout", self.key, "-out", self.cert])
+
+    def ours(self):
+        """The options of parleyd."""
+        return ["--tls-cert", self.cert, "--tls-key", self.key]
+
+
+def cpu_seconds(pid):
+    """Processor time that a process has used."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def free_port():
@@ -94,6 +120,8 @@ class Peer:
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
+        self.pid = self.process.pid
+        self.address = f"127.0.0.1:{self.port}"
         wait_for(self.answers, self.command[0])
         return self
 

@@ -10,6 +10,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
+from bench import Certificate  # noqa: E402
 from parleyd import Parleyd  # noqa: E402
 
 # Each with a figure that must be above 0.
@@ -22,30 +23,36 @@ RUNS = [
     ("fanout --subscribers 20 --rate 50 --threads 2", "deliveries_per_s"),
     ("idle --connections 20 --pid {pid}", "rss_after"),
     ("idle --connections 20 --watch", "held"),
+    ("idle --connections 3 --streams 5", "held"),
     ("history --messages 2000 --page 100 --outstanding 2", "events_per_s"),
     ("unary", "calls_per_s"),
     ("unary --rate 500 --threads 2", "calls_per_s"),
+    ("client", "calls_per_s"),
+]
+TLS_RUNS = [
+    ("send", "sends_per_s"),
+    ("idle --connections 20", "held"),
+    ("client --outstanding 3", "calls_per_s"),
 ]
 
 
-def bench(bin_dir, server, token, line):
+def run(bin_dir, server, token, line, options):
     command = [os.path.join(bin_dir, "parley-bench"), *line.format(pid=server.process.pid).split()]
-    done = subprocess.run(command + ["--server", server.address, "--seconds", "1", "--warmup", "0.1",
-                                     "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    command += ["--server", server.address, "--seconds", "1", "--warmup", "0.1", "--json", *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, env={**os.environ, "PARLEY_TOKEN": token}, check=False)
     if done.returncode != 0:
         sys.exit(f"{line}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
     return json.loads(done.stdout)
 
 
-def main():
-    bin_dir = sys.argv[1]
+def run_all(bin_dir, runs, server_options=(), options=()):
     with tempfile.TemporaryDirectory(prefix="parley-bench-smoke-") as folder:
-        server = Parleyd(bin_dir, folder).start()
+        server = Parleyd(bin_dir, folder, server_options).start()
         try:
             token = server.token("bench")
-            for line, figure in RUNS:
-                figures = bench(bin_dir, server, token, line)
+            for line, figure in runs:
+                figures = run(bin_dir, server, token, line, options)
                 if not figures[figure] > 0:
                     sys.exit(f"{line}: {figure} is {figures[figure]}")
                 print(f"{line}: {figure} {figures[figure]:.0f}")
@@ -53,6 +60,14 @@ def main():
             code = server.stop()
         if code != 0:
             sys.exit(f"parleyd ended with {code}:\n{server.log()}")
+
+
+def main():
+    bin_dir = sys.argv[1]
+    run_all(bin_dir, RUNS)
+    with tempfile.TemporaryDirectory(prefix="parley-bench-certificate-") as folder:
+        certificate = Certificate(folder)
+        run_all(bin_dir, TLS_RUNS, certificate.ours(), ("--ca", certificate.cert))
 
 
 if __name__ == "__main__":

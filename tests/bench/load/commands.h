@@ -12,5 +12,6 @@ int run_fanout(const struct options *options);
 int run_idle(const struct options *options);
 int run_history(const struct options *options);
 int run_unary(const struct options *options);
+int run_client(const struct options *options);
 
 #endif /* PARLEY_BENCH_COMMANDS_H */

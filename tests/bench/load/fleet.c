@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "transport/address.h"
+#include "transport/tls.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -123,6 +124,7 @@ static void connect_more(struct worker *worker)
                                    .connection_window = CONNECTION_WINDOW}},
             .events = &conn_events,
             .owner = link,
+            .tls = worker->fleet->tls,
         };
         if (pl_conn_connect(worker->io, (const struct sockaddr *)&address.storage, address.len,
                             &options, &link->conn, &err) != PARLEY_OK) {
@@ -311,6 +313,23 @@ static int init_worker(struct fleet *fleet, size_t index)
     return 0;
 }
 
+static int new_tls(struct fleet *fleet)
+{
+    struct pl_error err = PL_ERROR_INIT;
+    char host[PL_HOST_MAX];
+    char port[PL_PORT_MAX];
+    const struct pl_tls_client_options tls = {.ca_file = fleet->options->ca, .server_name = host};
+    if (tls.ca_file == NULL) {
+        return 0;
+    }
+    if (pl_address_split(fleet->options->server, host, port, &err) != PARLEY_OK ||
+        pl_tls_client_new(&tls, &fleet->tls, &err) != PARLEY_OK) {
+        (void)fprintf(stderr, "parley-bench: %s\n", err.text);
+        return -1;
+    }
+    return 0;
+}
+
 static int start_threads(struct fleet *fleet)
 {
     for (size_t i = 0; i < fleet->worker_count; i++) {
@@ -336,7 +355,7 @@ int fleet_run(struct fleet *fleet, const struct options *options, const struct l
     fleet->workers = pl_xcalloc(fleet->worker_count, sizeof(*fleet->workers));
     pthread_mutex_init(&fleet->shared.mu, NULL);
     pthread_cond_init(&fleet->shared.changed, NULL);
-    if (start_threads(fleet) != 0) {
+    if (new_tls(fleet) != 0 || start_threads(fleet) != 0) {
         return -1;
     }
     if (await_ready(fleet) == 0) {
@@ -365,6 +384,7 @@ void fleet_free(struct fleet *fleet)
         pl_free(worker->start_mail);
         pl_free(worker->links);
     }
+    pl_tls_unref(fleet->tls);
     pl_free(fleet->workers);
 }
 

@@ -23,6 +23,7 @@
 struct fleet;
 struct worker;
 struct link;
+struct pl_tls;
 
 /* One call; the owner embeds it. */
 struct call {
@@ -77,6 +78,7 @@ struct fleet {
     const struct options *options;
     const struct load *load;
     void *user;
+    struct pl_tls *tls; /* of every connection; NULL: cleartext */
     size_t worker_count;
     struct worker *workers;
     int64_t start_ns; /* the schedule begins */

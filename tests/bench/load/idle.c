@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections that each hold one open call and say nothing: what they cost the server. */
+/* Connections that hold open calls and say nothing: what they cost the server. */
 #include "commands.h"
 #include "fleet.h"
 #include "process.h"
@@ -28,6 +28,7 @@ struct idle_worker {
     struct event_memory *memory;
     struct subscriber *subscribers;
     struct call *watches;
+    size_t call_count;
     size_t live_count;
 };
 
@@ -35,7 +36,7 @@ static void count_live(struct worker *worker)
 {
     struct idle_worker *mine = worker->user;
     mine->live_count++;
-    if (mine->live_count == worker->link_count) {
+    if (mine->live_count == mine->call_count) {
         fleet_ready(worker);
     }
 }
@@ -73,16 +74,18 @@ static int prepare(struct worker *worker)
     struct idle_worker *mine = pl_xcalloc(1, sizeof(*mine));
     worker->user = mine;
     mine->memory = event_memory_new();
-    mine->subscribers = pl_xcalloc(worker->link_count, sizeof(*mine->subscribers));
-    mine->watches = pl_xcalloc(worker->link_count, sizeof(*mine->watches));
-    for (size_t i = 0; i < worker->link_count && !worker->is_done; i++) {
+    mine->call_count = worker->link_count * (size_t)run->options->streams;
+    mine->subscribers = pl_xcalloc(mine->call_count, sizeof(*mine->subscribers));
+    mine->watches = pl_xcalloc(mine->call_count, sizeof(*mine->watches));
+    for (size_t i = 0; i < mine->call_count && !worker->is_done; i++) {
+        struct link *link = &worker->links[i % worker->link_count];
         if (run->options->is_watch) {
-            start_watch(&mine->watches[i], &worker->links[i]);
+            start_watch(&mine->watches[i], link);
             continue;
         }
         mine->subscribers[i].memory = mine->memory;
         mine->subscribers[i].on_live = on_live;
-        subscriber_start(&mine->subscribers[i], &worker->links[i], &run->conversation);
+        subscriber_start(&mine->subscribers[i], link, &run->conversation);
     }
     return 0;
 }

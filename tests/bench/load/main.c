@@ -21,6 +21,8 @@ static const struct command commands[] = {
     {"idle", COMMAND_IDLE, "connections that hold one open call and say nothing", run_idle},
     {"history", COMMAND_HISTORY, "reading a log back", run_history},
     {"unary", COMMAND_UNARY, "Health/Check calls", run_unary},
+    {"client", COMMAND_CLIENT, "Health/Check calls through the SDK, one channel and its thread",
+     run_client},
 };
 
 static int help(FILE *out, int exit_code)

@@ -31,14 +31,17 @@ static const struct option_row rows[] = {
      "numeric address of the server"},
     {"token", COMMAND_ALL, KIND_TEXT, AT(token), NULL,
      "who we are; the environment's PARLEY_TOKEN if not given"},
-    {"connections", COMMAND_ALL, KIND_NUMBER, AT(connections), "8",
+    {"ca", COMMAND_ALL, KIND_TEXT, AT(ca), NULL,
+     "PEM file: connect with TLS and trust it; not for counting subscribers"},
+    {"connections", COMMAND_FLEET, KIND_NUMBER, AT(connections), "8",
      "connections, over all threads"},
-    {"threads", COMMAND_ALL, KIND_NUMBER, AT(threads), "1", "threads that drive them"},
+    {"threads", COMMAND_FLEET, KIND_NUMBER, AT(threads), "1", "threads that drive them"},
     {"seconds", COMMAND_ALL, KIND_NUMBER, AT(seconds), "5", "length of the measurement"},
     {"warmup", COMMAND_ALL, KIND_NUMBER, AT(warmup), "1", "seconds before it that do not count"},
     {"rate", COMMAND_SEND | COMMAND_FANOUT | COMMAND_UNARY, KIND_NUMBER, AT(rate), "0",
      "a second, over all connections, on a fixed schedule; 0: flat out"},
-    {"outstanding", COMMAND_SEND | COMMAND_FANOUT | COMMAND_UNARY | COMMAND_HISTORY, KIND_NUMBER,
+    {"outstanding",
+     COMMAND_SEND | COMMAND_FANOUT | COMMAND_UNARY | COMMAND_HISTORY | COMMAND_CLIENT, KIND_NUMBER,
      AT(outstanding), "32", "flat out: unanswered at once on each connection"},
     {"size", COMMAND_SEND | COMMAND_FANOUT | COMMAND_HISTORY, KIND_NUMBER, AT(size), "128",
      "bytes of a message's body, at least 16"},
@@ -52,11 +55,12 @@ static const struct option_row rows[] = {
      "Subscribe calls, spread over the connections"},
     {"counting", COMMAND_FANOUT, KIND_NUMBER, AT(counting), "0",
      "more subscribers, a connection each, that only count what they get"},
+    {"streams", COMMAND_IDLE, KIND_NUMBER, AT(streams), "1", "calls on each connection"},
     {"messages", COMMAND_HISTORY, KIND_NUMBER, AT(messages), "10000",
      "length of the log that is read again and again, at most 10000"},
     {"page", COMMAND_HISTORY, KIND_NUMBER, AT(page), "1000", "events to a page"},
     {"watch", COMMAND_IDLE, KIND_FLAG, AT(is_watch), NULL,
-     "a Health/Watch call on each connection instead of a Subscribe: for any gRPC server"},
+     "Health/Watch calls instead of Subscribe calls: for any gRPC server"},
     {"pid", COMMAND_IDLE, KIND_NUMBER, AT(pid), "0",
      "process of the server: its memory and processor time are reported"},
     {"json", COMMAND_ALL, KIND_FLAG, AT(is_json), NULL, "print JSON instead of a table"},
@@ -100,6 +104,10 @@ static bool check(const struct options *options)
         wrong = "from 1 to 4096 outstanding";
     } else if (options->conversations < 1 || options->subscribers < 1 || options->seconds <= 0) {
         wrong = "at least one conversation and subscriber, and some time";
+    } else if (options->streams < 1) {
+        wrong = "at least one call on a connection";
+    } else if (options->counting > 0 && options->ca != NULL) {
+        wrong = "no counting subscribers with TLS";
     } else if (options->messages < 1 || options->messages > 10000 || options->page < 1) {
         wrong = "from 1 to 10000 messages, and at least one to a page";
     }

@@ -14,12 +14,15 @@ enum command_bit {
     COMMAND_IDLE = 4,
     COMMAND_HISTORY = 8,
     COMMAND_UNARY = 16,
-    COMMAND_ALL = 31,
+    COMMAND_CLIENT = 32,
+    COMMAND_ALL = 63,
+    COMMAND_FLEET = COMMAND_ALL & ~COMMAND_CLIENT, /* many connections */
 };
 
 struct options {
     const char *server; /* numeric address and port */
     const char *token;
+    const char *ca; /* NULL: cleartext */
     double connections;
     double threads;
     double seconds;
@@ -29,6 +32,7 @@ struct options {
     double size;
     double conversations;
     double subscribers;
+    double streams;
     double counting;
     double messages;
     double page;

@@ -91,6 +91,8 @@ int setup_conversations(const struct options *options, struct conversation *conv
                         size_t count, size_t messages)
 {
     const parley_channel_options channel_options = {.size = sizeof(channel_options),
+                                                    .use_tls = options->ca != NULL,
+                                                    .ca_file = options->ca,
                                                     .token = options->token};
     const parley_client_options client_options = {.size = sizeof(client_options),
                                                   .outbox_bytes_max = SIZE_MAX};
