@@ -23,7 +23,9 @@
  * miss was submitted. This holds also for writes of other nodes, of which this one is not told.
  *
  * History. Blocks of 64 events exist only when all 64 do: they never change but for being trimmed,
- * which the tail's first_seq tells. The growing end of a log is the tail's.
+ * which the tail's first_seq tells: a trim deletes the tail, and no read goes before what a tail
+ * tells. What a block holds of trimmed messages is gone from memory when it is `ttl_ms` old. The
+ * growing end of a log is the tail's.
  *
  * Listeners. What on_commit told is not answered yet, so its entries may still be there: until they
  * are deleted, this node reads that conversation from the store (write.c).
@@ -106,6 +108,7 @@ static void submit(struct store *base, struct store_request *request)
     case STORE_OP_APPEND:
     case STORE_OP_CREATE:
     case STORE_OP_CHANGE_MEMBERS:
+    case STORE_OP_TRIM:
         cache_write_submit(cache, request);
         return;
     case STORE_OP_READ:
@@ -120,6 +123,7 @@ static void submit(struct store *base, struct store_request *request)
     case STORE_OP_LIST_CONVERSATIONS:
     case STORE_OP_LIST_MEMBERS:
     case STORE_OP_HEADS:
+    case STORE_OP_LIST_EXPIRED:
         break;
     }
     cache->inner->ops->submit(cache->inner, request);

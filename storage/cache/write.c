@@ -36,6 +36,7 @@ struct write {
         struct store_append append;
         struct store_create create;
         struct store_change_members change;
+        struct store_trim trim;
     } inner;
 };
 
@@ -146,7 +147,8 @@ static bool must_delete(const struct write *write)
 static void choose_leader(struct cache_lane *lane, struct write *write)
 {
     const struct store_bytes id = write->conversation;
-    bool has_members = write->inner.request.op != STORE_OP_APPEND;
+    enum store_op op = write->inner.request.op;
+    bool has_members = op == STORE_OP_CREATE || op == STORE_OP_CHANGE_MEMBERS;
     struct write *leader = pl_map_find(lane->settled, id.data, id.len);
     if (leader != NULL) {
         leader->has_members = leader->has_members || has_members;
@@ -195,6 +197,11 @@ static void give_results(const struct write *write)
         struct store_create *create = (struct store_create *)outer;
         create->conversation = write->inner.create.conversation;
         create->created = write->inner.create.created;
+    } else if (outer->op == STORE_OP_TRIM) {
+        struct store_trim *trim = (struct store_trim *)outer;
+        trim->trimmed = write->inner.trim.trimmed;
+        trim->first_seq = write->inner.trim.first_seq;
+        trim->has_more = write->inner.trim.has_more;
     } else {
         struct store_change_members *change = (struct store_change_members *)outer;
         change->head_seq = write->inner.change.head_seq;
@@ -247,6 +254,8 @@ static void copy_request(struct write *write, const struct store_request *reques
         write->inner.append = *(const struct store_append *)request;
     } else if (request->op == STORE_OP_CREATE) {
         write->inner.create = *(const struct store_create *)request;
+    } else if (request->op == STORE_OP_TRIM) {
+        write->inner.trim = *(const struct store_trim *)request;
     } else {
         write->inner.change = *(const struct store_change_members *)request;
     }

@@ -92,7 +92,7 @@ static void load(struct shard_writer *writer, const struct mdb_doubt *doubt)
     };
     mdb_sql_format(mdb_writer_sql(writer), "iii",
                    "SELECT " MDB_EVENT_COLUMNS " FROM message WHERE conversation=? AND seq BETWEEN"
-                   " ? AND ? ORDER BY seq",
+                   " ? AND ? AND kind>0 ORDER BY seq",
                    doubt->number, doubt->first_seq, doubt->last_seq);
     mdb_conn_start(writer->conn, &writer->sql);
     while (mdb_writer_is_well(writer) && mdb_conn_row(writer->conn)) {

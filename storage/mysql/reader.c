@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers reads from one database. Each statement sees what was committed before it began; a log is
  * read up to the head that was read first, so that an answer fits together without a transaction.
+ * What was trimmed meanwhile is noticed by what is missing.
  * With what it reads first comes the epoch of the shard map: if it is not the one we know, or the
  * bucket is not served here, the answer would be an old one. The rows of a bucket that has moved
  * stay for longer than a read may take, so that one look is enough.
@@ -13,6 +14,7 @@
 #include "base/mem.h"
 #include "shard/answer.h"
 #include "shard/route.h"
+#include "shard/rules.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +167,10 @@ static void take_page(struct shard_reader *reader, struct walk *walk, size_t pag
             break;
         }
         struct store_event *event = &rows[read->event_count];
+        if (read->event_count > 0 && mdb_conn_i64(reader->conn, 0) != walk->next_seq) {
+            walk->is_over = true; /* what comes between was trimmed meanwhile */
+            break;
+        }
         if (!mdb_event_take(reader->conn, event, &read->request.arena)) {
             shard_fail_memory(err);
             break;
@@ -196,17 +202,26 @@ static void walk_log(struct shard_reader *reader, struct walk *walk)
     while (!walk->is_over && read->event_count < limit && read->request.error.code == PARLEY_OK) {
         size_t page = next_page(walk, limit);
         struct mdb_sql *sql = begin_sql(reader);
-        mdb_sql_format(sql, "i", "SELECT " MDB_EVENT_COLUMNS " FROM message WHERE conversation=?",
-                       walk->number);
-        if (read->backwards) {
-            mdb_sql_format(sql, "i", " AND seq<=? ORDER BY seq DESC", walk->next_seq);
-        } else {
-            mdb_sql_format(sql, "ii", " AND seq BETWEEN ? AND ? ORDER BY seq", walk->next_seq,
-                           read->head_seq);
-        }
+        mdb_sql_format(sql, "iii",
+                       "SELECT " MDB_EVENT_COLUMNS " FROM message WHERE conversation=? AND seq"
+                       " BETWEEN ? AND ? AND kind>0",
+                       walk->number, read->backwards ? read->first_seq : walk->next_seq,
+                       read->backwards ? walk->next_seq : read->head_seq);
+        mdb_sql_add(sql, read->backwards ? " ORDER BY seq DESC" : " ORDER BY seq");
         mdb_sql_format(sql, "i", " LIMIT ?", (int64_t)page);
         mdb_conn_start(reader->conn, sql);
         take_page(reader, walk, page);
+    }
+}
+
+/* The log begins where it could be read, if that is after what was said before. */
+static void note_trimmed(struct store_read *read, int64_t from_seq)
+{
+    if (read->event_count > 0 && !read->backwards && read->events[0].seq > from_seq) {
+        read->first_seq = read->events[0].seq;
+    } else if (read->event_count == 0 && from_seq >= read->first_seq &&
+               from_seq <= read->head_seq) {
+        read->first_seq = (read->backwards ? from_seq : read->head_seq) + 1;
     }
 }
 
@@ -225,12 +240,18 @@ static void read_log(struct shard_reader *reader, struct store_read *read)
     struct walk walk = {.read = read, .number = found.number, .next_seq = read->from_seq};
     if (read->backwards && (read->from_seq == 0 || read->from_seq > read->head_seq)) {
         walk.next_seq = read->head_seq;
+    } else if (!read->backwards && read->from_seq < read->first_seq) {
+        walk.next_seq = read->first_seq;
     }
+    int64_t from_seq = walk.next_seq;
     walk_log(reader, &walk);
     if (err->code == PARLEY_OK) {
         shard_give_events(&reader->rows, read);
     } else {
         read->event_count = 0;
+    }
+    if (err->code == PARLEY_OK) {
+        note_trimmed(read, from_seq);
     }
 }
 
@@ -417,6 +438,50 @@ static void list_members(struct shard_reader *reader, struct store_list_members 
     }
 }
 
+/* ---- retention ---- */
+
+static void take_expired(struct shard_reader *reader, struct store_list_expired *list,
+                         struct store_bytes *last)
+{
+    const struct mdb_conn *conn = reader->conn;
+    size_t seen = 0;
+    for (; mdb_conn_row(reader->conn); seen++) {
+        struct store_bytes *rows =
+            shard_rows_reserve(&reader->rows, list->count + 1, sizeof(*rows));
+        if (rows == NULL || !copy(conn, 0, &list->request.arena, last)) {
+            shard_fail_memory(&list->request.error);
+            return;
+        }
+        if (!mdb_conn_is_null(conn, 2) &&
+            shard_is_expired(&list->retention, list->now_ms, mdb_conn_i64(conn, 1),
+                             mdb_conn_i64(conn, 2), mdb_conn_i64(conn, 3))) {
+            rows[list->count++] = *last;
+        }
+    }
+    if (seen < shard_page_limit(list->limit)) {
+        last->len = 0;
+    }
+}
+
+/* Of each conversation the oldest event that is there, if there is one. What was left here when a
+ * bucket moved does no harm: it is trimmed where the bucket is, if it is to be trimmed there. */
+static void list_expired(struct shard_reader *reader, struct store_list_expired *list)
+{
+    struct store_bytes last = {"", 0};
+    list->count = 0;
+    mdb_sql_format(begin_sql(reader), "isi",
+                   "SELECT c.id, c.ordinal, m.created_at_ms, m.ordinal FROM (SELECT bucket, id,"
+                   " serial, first_seq, ordinal FROM conversation WHERE bucket=? AND id>?"
+                   " ORDER BY id LIMIT ?) c LEFT JOIN message m ON"
+                   " m.conversation=(c.bucket<<40)+c.serial AND m.seq=c.first_seq ORDER BY c.id",
+                   (int64_t)list->bucket, list->after, (int64_t)shard_page_limit(list->limit));
+    mdb_conn_start(reader->conn, &reader->sql);
+    take_expired(reader, list, &last);
+    if (finish(reader, &list->request.error) == PARLEY_OK) {
+        shard_give_expired(&reader->rows, list, last);
+    }
+}
+
 /* ---- a request ---- */
 
 static const struct shard_read_ops read_ops = {
@@ -424,6 +489,7 @@ static const struct shard_read_ops read_ops = {
     .get = get,
     .list_conversations = list_conversations,
     .list_members = list_members,
+    .list_expired = list_expired,
     .look_up = look_up,
 };
 

@@ -144,6 +144,9 @@ static void do_write(struct shard_writer *writer, struct store_request *request,
     case STORE_OP_CHANGE_MEMBERS:
         mdb_members_change(writer, (struct store_change_members *)request, head);
         return;
+    case STORE_OP_TRIM:
+        mdb_trim(writer, (struct store_trim *)request, head);
+        return;
     default:
         shard_fail_write(request);
         return;

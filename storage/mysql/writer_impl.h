@@ -4,8 +4,8 @@
 
 /* What the files of the writer share: writer.c (batches, transactions and how they fail), heads.c
  * (the conversations of a batch, locked), messages.c (messages, and those that are there already),
- * members.c (conversations, members), links.c (lists of users, outbox), doubts.c (commits
- * whose answer was lost).
+ * members.c (conversations, members), links.c (lists of users, outbox), trim.c (retention),
+ * doubts.c (commits whose answer was lost).
  *
  * Functions that use the database report a request's own failure in request->error, and what stops
  * the transaction in writer->trouble and writer->failure; when that is set, nothing more is done in
@@ -180,5 +180,8 @@ void mdb_links_forget(struct shard_writer *writer, const struct shard_forget_req
 void mdb_links_claim(struct shard_writer *writer, const struct mdb_head *head);
 /* Load all of our own outbox into writer->links. */
 void mdb_links_load(struct shard_writer *writer);
+
+/* trim.c */
+void mdb_trim(struct shard_writer *writer, struct store_trim *trim, const struct mdb_head *head);
 
 #endif /* PARLEY_MYSQL_WRITER_IMPL_H */

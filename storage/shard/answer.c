@@ -20,6 +20,9 @@ void shard_answer(const struct shard_read_ops *ops, struct shard_reader *reader,
     case STORE_OP_LIST_MEMBERS:
         ops->list_members(reader, (struct store_list_members *)request);
         return;
+    case STORE_OP_LIST_EXPIRED:
+        ops->list_expired(reader, (struct store_list_expired *)request);
+        return;
     case SHARD_OP_LOOKUP:
         ops->look_up(reader, (struct shard_lookup_request *)request);
         return;
@@ -77,6 +80,13 @@ void shard_give_conversations(const struct shard_rows *rows, struct store_list_c
 void shard_give_members(const struct shard_rows *rows, struct store_list_members *list)
 {
     list->members = give(rows, &list->request, &list->count, sizeof(struct store_member));
+}
+
+void shard_give_expired(const struct shard_rows *rows, struct store_list_expired *list,
+                        struct store_bytes last)
+{
+    list->ids = give(rows, &list->request, &list->count, sizeof(struct store_bytes));
+    list->last = last;
 }
 
 void shard_give_id(struct store_get *get)

@@ -13,6 +13,7 @@ struct shard_read_ops {
     void (*get)(struct shard_reader *reader, struct store_get *get);
     void (*list_conversations)(struct shard_reader *reader, struct store_list_conversations *list);
     void (*list_members)(struct shard_reader *reader, struct store_list_members *list);
+    void (*list_expired)(struct shard_reader *reader, struct store_list_expired *list);
     void (*look_up)(struct shard_reader *reader, struct shard_lookup_request *lookup);
 };
 
@@ -34,6 +35,10 @@ void shard_rows_deinit(struct shard_rows *rows);
 void shard_give_events(const struct shard_rows *rows, struct store_read *read);
 void shard_give_conversations(const struct shard_rows *rows, struct store_list_conversations *list);
 void shard_give_members(const struct shard_rows *rows, struct store_list_members *list);
+/* store_list_expired: the ids, whose bytes are there already, and which was looked at last; len 0:
+ * fewer than the limit were there, so that the bucket is at its end. */
+void shard_give_expired(const struct shard_rows *rows, struct store_list_expired *list,
+                        struct store_bytes last);
 /* store_get: the id of the answer, in the arena of the request. */
 void shard_give_id(struct store_get *get);
 

@@ -160,6 +160,39 @@ static enum parley_code check_heads(const struct store_heads *heads, struct pl_e
     return code;
 }
 
+static enum parley_code check_retention(const struct store_retention *retention,
+                                        struct pl_error *err)
+{
+    return retention->age_ms >= 0 && retention->messages >= 0
+               ? PARLEY_OK
+               : pl_fail_field(err, "retention", "retention is negative");
+}
+
+static enum parley_code check_expired(const struct store_list_expired *list, struct pl_error *err)
+{
+    enum parley_code code = check_retention(&list->retention, err);
+    if (code == PARLEY_OK && list->bucket >= STORE_BUCKETS) {
+        code = pl_fail_field(err, "bucket", "there is no bucket %u", list->bucket);
+    }
+    if (code == PARLEY_OK) {
+        code = check_optional_id(err, "after", list->after);
+    }
+    return code == PARLEY_OK ? check_limit(err, list->limit) : code;
+}
+
+static enum parley_code check_trim(const struct store_trim *trim, struct pl_error *err)
+{
+    enum parley_code code = check_id(err, "conversation_id", trim->conversation_id);
+    if (code == PARLEY_OK) {
+        code = check_retention(&trim->retention, err);
+    }
+    if (code == PARLEY_OK && (trim->limit < 1 || trim->limit > STORE_TRIM_MAX)) {
+        code =
+            pl_fail_field(err, "limit", "%zu events at once; 1 to %d", trim->limit, STORE_TRIM_MAX);
+    }
+    return code;
+}
+
 enum parley_code shard_check(struct store_request *request)
 {
     struct pl_error *err = &request->error;
@@ -180,6 +213,10 @@ enum parley_code shard_check(struct store_request *request)
         return check_members((struct store_list_members *)request, err);
     case STORE_OP_HEADS:
         return check_heads((struct store_heads *)request, err);
+    case STORE_OP_LIST_EXPIRED:
+        return check_expired((struct store_list_expired *)request, err);
+    case STORE_OP_TRIM:
+        return check_trim((struct store_trim *)request, err);
     }
     return pl_fail(err, PARLEY_UNIMPLEMENTED, "no operation %d", (int)request->op);
 }

@@ -17,12 +17,16 @@
 
 #include <string.h>
 
-struct shard *shard_find(struct shard_store *store, struct store_bytes id)
+static struct shard *find_bucket(struct shard_store *store, unsigned bucket)
 {
     const struct shard_routes *routes = store->engine->routes;
-    unsigned bucket = shard_bucket(id.data, id.len);
     return &store->shards[routes == NULL ? shard_of_bucket(bucket, store->options.shards)
                                          : shard_routes_find(routes, bucket)];
+}
+
+struct shard *shard_find(struct shard_store *store, struct store_bytes id)
+{
+    return find_bucket(store, shard_bucket(id.data, id.len));
 }
 
 void shard_store_begin(struct shard_store *store)
@@ -71,6 +75,14 @@ static struct store_bytes routing_key(const struct store_request *request)
                : store_request_conversation(request);
 }
 
+static struct shard *find_shard(struct shard_store *store, const struct store_request *request)
+{
+    if (request->op == STORE_OP_LIST_EXPIRED) {
+        return find_bucket(store, ((const struct store_list_expired *)request)->bucket);
+    }
+    return shard_find(store, routing_key(request));
+}
+
 static void submit(struct store *base, struct store_request *request)
 {
     struct shard_store *store = (struct shard_store *)base;
@@ -82,7 +94,7 @@ static void submit(struct store *base, struct store_request *request)
         shard_reject(&store->shards[0], request);
         return;
     }
-    struct shard *shard = shard_find(store, routing_key(request));
+    struct shard *shard = find_shard(store, request);
     if (PL_UNLIKELY(__atomic_load_n(&store->is_closing, __ATOMIC_SEQ_CST))) {
         pl_fail(&request->error, PARLEY_UNAVAILABLE, "the store is closing");
         request->error.retry_after_ms = store->options.busy_retry_ms;
@@ -202,7 +214,7 @@ static bool send_on(struct shard *shard, struct store_request *request, size_t b
     if (request->error.code != PARLEY_UNAVAILABLE || (int)request->op == SHARD_OP_LOOKUP) {
         return false;
     }
-    struct shard *now = shard_find(shard->owner, routing_key(request));
+    struct shard *now = find_shard(shard->owner, request);
     if (now == shard) {
         return false;
     }

@@ -4,10 +4,12 @@
 
 /* Where a key lives. The functions are for ever: data is stored by them. @thread any */
 
+#include "store/store.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHARD_BUCKETS   4096U
+#define SHARD_BUCKETS   ((unsigned)STORE_BUCKETS)
 #define SHARD_COUNT_MAX 256U
 
 /* The bucket of a conversation id or a user id. */

@@ -30,10 +30,23 @@ bool shard_is_creator(struct store_create *create)
     return true;
 }
 
+bool shard_is_expired(const struct store_retention *retention, int64_t now_ms, int64_t head_ordinal,
+                      int64_t created_at_ms, int64_t ordinal)
+{
+    int64_t beyond = retention->messages > 0 ? head_ordinal - retention->messages : 0;
+    return (retention->age_ms > 0 && created_at_ms < now_ms - retention->age_ms) ||
+           (beyond > 0 && ordinal <= beyond);
+}
+
 void shard_fail_append(struct store_append *append)
 {
     pl_fail(&append->request.error, PARLEY_NOT_FOUND,
             "no such conversation, or the sender is no member");
+}
+
+void shard_fail_trim(struct store_trim *trim)
+{
+    pl_fail(&trim->request.error, PARLEY_NOT_FOUND, "no such conversation");
 }
 
 void shard_fail_write(struct store_request *request)

@@ -2,7 +2,8 @@
 #ifndef PARLEY_SHARD_RULES_H
 #define PARLEY_SHARD_RULES_H
 
-/* What the port says of writes, once for all engines: who may do what, and what fails when. */
+/* What the port says of writes, once for all engines: who may do what, what is kept, and what fails
+ * when. */
 
 #include "shard/engine.h"
 
@@ -14,7 +15,13 @@ bool shard_may_change(bool is_there, enum store_role role, struct store_change_m
  * failure. */
 bool shard_is_creator(struct store_create *create);
 
+/* Whether an event is past what is kept.
+ * @param head_ordinal  of the conversation; the others are the event's */
+bool shard_is_expired(const struct store_retention *retention, int64_t now_ms, int64_t head_ordinal,
+                      int64_t created_at_ms, int64_t ordinal);
+
 void shard_fail_append(struct store_append *append);  /* the sender may not */
+void shard_fail_trim(struct store_trim *trim);        /* no such conversation */
 void shard_fail_write(struct store_request *request); /* it is none */
 
 /* The rows of the outbox that a batch was to report could not be read. They stay; whoever needs

@@ -48,6 +48,16 @@ void store_heads(struct store *store, struct store_heads *request)
     submit(store, &request->request, STORE_OP_HEADS);
 }
 
+void store_list_expired(struct store *store, struct store_list_expired *request)
+{
+    submit(store, &request->request, STORE_OP_LIST_EXPIRED);
+}
+
+void store_trim(struct store *store, struct store_trim *request)
+{
+    submit(store, &request->request, STORE_OP_TRIM);
+}
+
 struct store_bytes store_request_conversation(const struct store_request *request)
 {
     switch (request->op) {
@@ -63,8 +73,11 @@ struct store_bytes store_request_conversation(const struct store_request *reques
         return ((const struct store_get *)request)->conversation_id;
     case STORE_OP_LIST_MEMBERS:
         return ((const struct store_list_members *)request)->conversation_id;
+    case STORE_OP_TRIM:
+        return ((const struct store_trim *)request)->conversation_id;
     case STORE_OP_LIST_CONVERSATIONS:
     case STORE_OP_HEADS:
+    case STORE_OP_LIST_EXPIRED:
         break;
     }
     return (struct store_bytes){"", 0};
@@ -73,7 +86,7 @@ struct store_bytes store_request_conversation(const struct store_request *reques
 bool store_request_is_write(const struct store_request *request)
 {
     return request->op == STORE_OP_APPEND || request->op == STORE_OP_CREATE ||
-           request->op == STORE_OP_CHANGE_MEMBERS;
+           request->op == STORE_OP_CHANGE_MEMBERS || request->op == STORE_OP_TRIM;
 }
 
 void store_request_release(struct store_request *request)

@@ -14,6 +14,12 @@ struct sqlite_engine {
     bool is_durable;
 };
 
+/* The number that stands for a conversation is its bucket * 2^40 + a counter within it, from 1. */
+static inline int64_t sqlite_number_before(unsigned bucket)
+{
+    return (int64_t)bucket << 40;
+}
+
 enum parley_code sqlite_open_writer(struct shard_engine *base, unsigned shard,
                                     struct shard_writer **writer, struct pl_error *err);
 void sqlite_write_batch(struct shard_writer *writer, struct shard_batch *batch);

@@ -3,6 +3,7 @@
 #include "sqlite/writer_impl.h"
 
 #include "sqlite/db.h"
+#include "sqlite/engine_impl.h"
 
 #include "base/id.h"
 #include "base/mem.h"
@@ -10,8 +11,6 @@
 #include "shard/rules.h"
 
 #include <string.h>
-
-#define NUMBERS_IN_BUCKET_BITS 40
 
 /* ---- the list of a user ---- */
 
@@ -243,8 +242,9 @@ void sqlite_writer_change(struct shard_writer *writer, struct store_change_membe
 static int64_t next_number(struct shard_writer *writer, struct store_bytes id)
 {
     sqlite3_stmt *statement = writer->statements[WRITE_LAST_NUMBER];
-    int64_t first = (int64_t)shard_bucket(id.data, id.len) << NUMBERS_IN_BUCKET_BITS;
-    int64_t last = first + ((int64_t)1 << NUMBERS_IN_BUCKET_BITS) - 1;
+    unsigned bucket = shard_bucket(id.data, id.len);
+    int64_t first = sqlite_number_before(bucket);
+    int64_t last = sqlite_number_before(bucket + 1) - 1;
     int64_t number = first;
     sqlite_bind_i64(statement, 1, first);
     sqlite_bind_i64(statement, 2, last);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "shard/answer.h"
 #include "shard/route.h"
+#include "shard/rules.h"
 
 #include <string.h>
 
@@ -20,6 +21,7 @@ enum statement {
     READ_BACKWARDS,
     READ_MEMBERS,
     READ_LIST,
+    READ_OLDEST,
     READ_STATEMENTS
 };
 
@@ -34,11 +36,17 @@ static const char *const texts[READ_STATEMENTS] = {
         " body FROM message WHERE conversation=?1 AND seq>=?2 ORDER BY seq LIMIT ?3",
     [READ_BACKWARDS] =
         "SELECT seq, created_at_ms, ordinal, kind, role, sender, client_message_id, content_type,"
-        " body FROM message WHERE conversation=?1 AND seq<=?2 ORDER BY seq DESC LIMIT ?3",
+        " body FROM message WHERE conversation=?1 AND seq BETWEEN ?4 AND ?2 ORDER BY seq DESC"
+        " LIMIT ?3",
     [READ_MEMBERS] = "SELECT user, role FROM member WHERE conversation=?1 AND user>?2"
                      " ORDER BY user LIMIT ?3",
     [READ_LIST] = "SELECT conversation FROM user_conversation WHERE bucket=?1 AND user=?2 AND"
                   " conversation>?3 ORDER BY conversation LIMIT ?4",
+    [READ_OLDEST] =
+        "SELECT c.id, c.ordinal, m.created_at_ms, m.ordinal FROM conversation c LEFT JOIN message m"
+        " ON m.conversation=c.number AND m.seq=c.first_seq WHERE c.number>(SELECT"
+        " coalesce(max(number), ?1) FROM conversation WHERE id=?3) AND c.number<?2"
+        " ORDER BY c.number LIMIT ?4",
 };
 
 struct shard_reader {
@@ -200,13 +208,18 @@ static void read_log(struct shard_reader *reader, struct store_read *read)
     read->head_seq = conversation.head_seq;
     read->first_seq = found.first_seq;
     int64_t from = read->from_seq;
-    if (read->backwards && from == 0) {
-        from = conversation.head_seq;
+    if (read->backwards) {
+        from = from == 0 ? conversation.head_seq : from;
+    } else {
+        from = from < found.first_seq ? found.first_seq : from;
     }
     sqlite3_stmt *statement = reader->statements[read->backwards ? READ_BACKWARDS : READ_FORWARDS];
     sqlite_bind_i64(statement, 1, found.number);
     sqlite_bind_i64(statement, 2, from);
     sqlite_bind_i64(statement, 3, (int64_t)shard_page_limit(read->limit));
+    if (read->backwards) {
+        sqlite_bind_i64(statement, 4, found.first_seq);
+    }
     enum parley_code code = take_events(reader, statement, read);
     (void)sqlite3_reset(statement);
     if (code != PARLEY_OK) {
@@ -337,11 +350,61 @@ static void list_members(struct shard_reader *reader, struct store_list_members 
     }
 }
 
+/* Whether the conversation under the statement has an event that is not kept. */
+static bool is_expired(sqlite3_stmt *statement, const struct store_list_expired *list)
+{
+    return sqlite3_column_type(statement, 2) != SQLITE_NULL &&
+           shard_is_expired(&list->retention, list->now_ms, sqlite3_column_int64(statement, 1),
+                            sqlite3_column_int64(statement, 2), sqlite3_column_int64(statement, 3));
+}
+
+static void take_expired(struct shard_reader *reader, sqlite3_stmt *statement,
+                         struct store_list_expired *list, struct store_bytes *last)
+{
+    struct pl_error *err = &list->request.error;
+    size_t seen = 0;
+    int step = SQLITE_DONE;
+    while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct store_bytes *rows =
+            shard_rows_reserve(&reader->rows, list->count + 1, sizeof(*rows));
+        *last = sqlite_column_copy(statement, 0, &list->request.arena);
+        if (rows == NULL || last->data == NULL) {
+            shard_fail_memory(err);
+            return;
+        }
+        if (is_expired(statement, list)) {
+            rows[list->count++] = *last;
+        }
+        seen++;
+    }
+    if (seen < shard_page_limit(list->limit)) {
+        last->len = 0;
+    }
+    (void)fail_step(reader, step, err);
+}
+
+static void list_expired(struct shard_reader *reader, struct store_list_expired *list)
+{
+    sqlite3_stmt *statement = reader->statements[READ_OLDEST];
+    struct store_bytes last = {"", 0};
+    list->count = 0;
+    sqlite_bind_i64(statement, 1, sqlite_number_before(list->bucket));
+    sqlite_bind_i64(statement, 2, sqlite_number_before(list->bucket + 1));
+    sqlite_bind_text(statement, 3, list->after);
+    sqlite_bind_i64(statement, 4, (int64_t)shard_page_limit(list->limit));
+    take_expired(reader, statement, list, &last);
+    (void)sqlite3_reset(statement);
+    if (list->request.error.code == PARLEY_OK) {
+        shard_give_expired(&reader->rows, list, last);
+    }
+}
+
 static const struct shard_read_ops read_ops = {
     .read_log = read_log,
     .get = get,
     .list_conversations = list_conversations,
     .list_members = list_members,
+    .list_expired = list_expired,
     .look_up = look_up,
 };
 

@@ -60,6 +60,15 @@ static const char *const texts[WRITE_STATEMENTS] = {
         " ORDER BY o.id",
     [WRITE_LAST_OUTBOX] = "SELECT max(id) FROM outbox",
     [WRITE_FORGET_OUTBOX] = "DELETE FROM outbox WHERE id BETWEEN ?1 AND ?2",
+    [WRITE_FIND_FIRST] = "SELECT first_seq FROM conversation WHERE number=?1",
+    [WRITE_LIST_OLDEST] =
+        "SELECT seq, created_at_ms, ordinal FROM message WHERE conversation=?1 AND"
+        " seq>=?2 ORDER BY seq LIMIT ?3",
+    [WRITE_TRIM_MESSAGES] = "UPDATE message SET kind=0, content_type=NULL, body=x'' WHERE"
+                            " conversation=?1 AND seq BETWEEN ?2 AND ?3 AND kind=1",
+    [WRITE_TRIM_EVENTS] = "DELETE FROM message WHERE conversation=?1 AND seq BETWEEN ?2 AND ?3 AND"
+                          " kind>1",
+    [WRITE_FIRST] = "UPDATE conversation SET first_seq=?2 WHERE number=?1",
 };
 
 /* ---- statements ---- */
@@ -257,6 +266,9 @@ static void do_request(struct shard_writer *writer, struct store_request *reques
         return;
     case STORE_OP_CHANGE_MEMBERS:
         sqlite_writer_change(writer, (struct store_change_members *)request);
+        return;
+    case STORE_OP_TRIM:
+        sqlite_writer_trim(writer, (struct store_trim *)request);
         return;
     case SHARD_OP_LINK:
         sqlite_writer_apply_links(writer, (const struct shard_link_request *)request);

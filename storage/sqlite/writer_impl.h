@@ -2,7 +2,8 @@
 #ifndef PARLEY_SQLITE_WRITER_IMPL_H
 #define PARLEY_SQLITE_WRITER_IMPL_H
 
-/* What writer.c (transactions, messages) and members.c (conversations, members, links) share.
+/* What writer.c (transactions, messages), members.c (conversations, members, links) and trim.c
+ * (retention) share.
  *
  * Functions that use the database report a request's own failure in request->error, and a failure
  * of the transaction in writer->failure; when that is set, nothing more is done in it.
@@ -33,6 +34,11 @@ enum sqlite_writer_statement {
     WRITE_LIST_OUTBOX,
     WRITE_LAST_OUTBOX,
     WRITE_FORGET_OUTBOX,
+    WRITE_FIND_FIRST,
+    WRITE_LIST_OLDEST,
+    WRITE_TRIM_MESSAGES,
+    WRITE_TRIM_EVENTS,
+    WRITE_FIRST,
     WRITE_STATEMENTS
 };
 
@@ -106,5 +112,8 @@ void sqlite_writer_apply_links(struct shard_writer *writer,
 void sqlite_writer_forget(struct shard_writer *writer, const struct shard_forget_request *request);
 /* Load the outbox into writer->links. False: the transaction is broken. */
 bool sqlite_writer_load_outbox(struct shard_writer *writer);
+
+/* trim.c */
+void sqlite_writer_trim(struct shard_writer *writer, struct store_trim *trim);
 
 #endif /* PARLEY_SQLITE_WRITER_IMPL_H */

@@ -467,6 +467,9 @@ void database_run(struct database *database, struct store_request *request, int6
     case STORE_OP_LIST_MEMBERS:
         list_members(database, PL_CONTAINER_OF(request, struct store_list_members, request));
         break;
+    case STORE_OP_LIST_EXPIRED: /* it is trimmed by hand: database_trim */
+    case STORE_OP_TRIM:
+        break;
     case STORE_OP_HEADS:
         heads(database, PL_CONTAINER_OF(request, struct store_heads, request));
         break;

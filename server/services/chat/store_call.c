@@ -109,7 +109,9 @@ static void submit(struct store_call *pending, struct store *store, enum store_o
     case STORE_OP_LIST_MEMBERS:
         store_list_members(store, &pending->store.members);
         break;
-    case STORE_OP_HEADS: /* no call of a client's */
+    case STORE_OP_HEADS: /* no calls of a client's */
+    case STORE_OP_LIST_EXPIRED:
+    case STORE_OP_TRIM:
         break;
     }
 }

@@ -8,7 +8,7 @@
  *  - a write that completes with PARLEY_OK is on disk and survives kill -9;
  *  - the seq of a conversation is 1, 2, 3 ... in commit order, without holes;
  *  - the same (conversation, sender, client_message_id) is stored once, for ever: a repeat
- * completes with PARLEY_OK and the first seq and time;
+ * completes with PARLEY_OK and the first seq and time, also when the message was trimmed;
  *  - writes of one conversation that are submitted one after the other commit in that order;
  *  - a read that is submitted after a write completed sees it;
  *  - a send costs the same whatever the number of members, and the length of the log.
@@ -31,6 +31,8 @@
 #define STORE_MEMBERS_MAX      1000  /* in one request */
 #define STORE_PAGE_MAX         10000 /* rows in one answer, whatever its limit */
 #define STORE_HEADS_MAX        1000  /* conversations in one request */
+#define STORE_TRIM_MAX         1000  /* events in one request */
+#define STORE_BUCKETS          4096  /* what conversations are spread over */
 #define STORE_HEAD_UNKNOWN     (-1)  /* for now: see struct store_heads */
 
 struct store; /* opaque */
@@ -94,6 +96,8 @@ enum store_op {
     STORE_OP_LIST_CONVERSATIONS,
     STORE_OP_LIST_MEMBERS,
     STORE_OP_HEADS,
+    STORE_OP_LIST_EXPIRED,
+    STORE_OP_TRIM,
 };
 
 /* The head of every request. Zero it, set op (the store_submit_... functions do), done, and inputs.
@@ -209,6 +213,41 @@ struct store_heads {
     const int64_t *head_seqs; /* result: of each; 0: no such conversation; or STORE_HEAD_UNKNOWN */
 };
 
+/* What of a log is kept. An event goes when either limit says so, and the events before it go with
+ * it; seq and ordinal count on. 0: no such limit. */
+struct store_retention {
+    int64_t age_ms; /* older ones go */
+    int64_t
+        messages; /* so many of the newest messages stay, and what came after the first of them */
+};
+
+/* Which conversations of a bucket have something to trim. A bucket is walked in pages, in an order
+ * of the store's own: `limit` conversations are looked at, those after `after`. */
+struct store_list_expired {
+    struct store_request request;
+    struct store_retention retention;
+    int64_t now_ms; /* wall clock */
+    unsigned bucket;
+    struct store_bytes after; /* len 0: from the first */
+    size_t limit;
+    const struct store_bytes *ids; /* result */
+    size_t count;                  /* result */
+    struct store_bytes last;       /* result: where to go on; len 0: the bucket is at its end */
+};
+
+/* Trim the oldest events of a conversation that are not kept, `limit` of them at most: they are no
+ * longer read, and what was said in them is gone. NOT_FOUND: no such conversation. */
+struct store_trim {
+    struct store_request request;
+    struct store_bytes conversation_id;
+    struct store_retention retention;
+    int64_t now_ms;    /* wall clock */
+    size_t limit;      /* 1 to STORE_TRIM_MAX */
+    size_t trimmed;    /* result: how many went */
+    int64_t first_seq; /* result: first seq that still exists; after the head if none does */
+    bool has_more;     /* result: there may be more to trim */
+};
+
 /* What one transaction added to one conversation, in seq order. All borrowed until return. */
 struct store_commit {
     struct store_bytes conversation_id;
@@ -233,10 +272,12 @@ void store_get(struct store *store, struct store_get *request);
 void store_list_conversations(struct store *store, struct store_list_conversations *request);
 void store_list_members(struct store *store, struct store_list_members *request);
 void store_heads(struct store *store, struct store_heads *request);
+void store_list_expired(struct store *store, struct store_list_expired *request);
+void store_trim(struct store *store, struct store_trim *request);
 
 /* The conversation that a request is about. len 0: none, or many. */
 struct store_bytes store_request_conversation(const struct store_request *request);
-/* It may add to a log. */
+/* It may change a log. */
 bool store_request_is_write(const struct store_request *request);
 
 /* Free the results of a request that is done. The request struct itself is the caller's. */

@@ -171,6 +171,12 @@ static void change(struct work *work)
                       kind == STORE_MEMBERS_LEFT ? user : "alice", user);
 }
 
+static void trim(struct work *work)
+{
+    (void)town_trim(any_node(work), rooms[below(work, ROOMS + 1)], 1 + below(work, 80),
+                    1 + below(work, 40));
+}
+
 static void hurt(struct work *work)
 {
     struct memcached_server *server = &work->town.servers[1];
@@ -202,8 +208,10 @@ static void take_step(struct work *work)
         compare_get(work);
     } else if (dice < 88) {
         send(work);
-    } else if (dice < 98) {
+    } else if (dice < 95) {
         change(work);
+    } else if (dice < 98) {
+        trim(work);
     } else {
         hurt(work);
     }

@@ -60,6 +60,26 @@ static void test_a_slow_load_of_a_tail_is_not_put_back_either(void **state)
     assert_int_equal(town_read(town->nodes[1], "c1", "", 190, 100), 13);
 }
 
+/* The same for what is loaded while another node trims: the tail says where a log begins. */
+static void test_what_was_trimmed_is_not_read_any_more(void **state)
+{
+    struct town *town = *state;
+    struct ask slow;
+    build(town);
+    assert_int_equal(town_read(town->nodes[0], "c1", "", 1, 300), 201); /* blocks are there */
+    (void)town_send(town->nodes[1], "c1", "alice", "before", 1);
+    watched_hold_reads(&town->watched[0]);
+    town_start_read(&slow, town->nodes[0], "c1", "", 1, 300);
+    WAIT_FOR(watched_held(&town->watched[0]) == 1);
+    assert_int_equal(town_trim(town->nodes[1], "c1", 101, 1000), PARLEY_OK);
+    watched_release(&town->watched[0]);
+    assert_int_equal(ask_code(&slow), PARLEY_OK); /* it was asked before */
+    ask_release(&slow);
+    assert_int_equal(town_read(town->nodes[0], "c1", "", 1, 300), 101);
+    assert_int_equal(town_read(town->nodes[1], "c1", "", 1, 300), 101);
+    assert_int_equal(town_read(town->nodes[0], "c1", "", 70, 1), 1);
+}
+
 static void test_a_slow_load_of_a_membership_does_not_outlive_its_end(void **state)
 {
     struct town *town = *state;
@@ -255,6 +275,7 @@ int lease_tests(void)
     const struct CMUnitTest tests[] = {
         CACHE_TEST(test_a_slow_load_does_not_put_back_what_a_write_deleted),
         CACHE_TEST(test_a_slow_load_of_a_tail_is_not_put_back_either),
+        CACHE_TEST(test_what_was_trimmed_is_not_read_any_more),
         CACHE_TEST(test_a_slow_load_of_a_membership_does_not_outlive_its_end),
         CACHE_TEST(test_nobody_joins_a_load_that_is_older_than_an_answer),
         CACHE_TEST(test_nobody_joins_a_load_of_a_membership_that_has_ended),

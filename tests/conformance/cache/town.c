@@ -106,6 +106,20 @@ int64_t town_send(struct store *store, const char *conversation, const char *sen
     return seq;
 }
 
+enum parley_code town_trim(struct store *store, const char *conversation, int64_t messages,
+                           size_t limit)
+{
+    struct ask ask;
+    ask_init(&ask);
+    ask.trim.conversation_id = bytes_of(conversation);
+    ask.trim.retention.messages = messages;
+    ask.trim.limit = limit;
+    store_trim(store, &ask.trim);
+    enum parley_code code = ask_code(&ask);
+    ask_release(&ask);
+    return code;
+}
+
 void town_fill(struct store *store, const char *conversation, const char *sender, size_t count)
 {
     struct ask *asks = calloc(count + 1, sizeof(*asks));

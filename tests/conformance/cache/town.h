@@ -52,6 +52,9 @@ enum parley_code town_change(struct store *store, enum store_kind kind, const ch
 /* Returns the seq. */
 int64_t town_send(struct store *store, const char *conversation, const char *sender,
                   const char *client_message_id, size_t body_len);
+/* Keep so many of the newest messages; at most `limit` events go. */
+enum parley_code town_trim(struct store *store, const char *conversation, int64_t messages,
+                           size_t limit);
 void town_fill(struct store *store, const char *conversation, const char *sender, size_t count);
 /* Submit; the caller waits and releases. */
 void town_start_get(struct ask *ask, struct store *store, const char *conversation,

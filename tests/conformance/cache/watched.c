@@ -21,6 +21,8 @@ struct watched_request {
         struct store_list_conversations list;
         struct store_list_members members;
         struct store_heads heads;
+        struct store_list_expired expired;
+        struct store_trim trim;
     } inner;
 };
 
@@ -42,9 +44,13 @@ static size_t request_size(enum store_op op)
     case STORE_OP_LIST_MEMBERS:
         return sizeof(struct store_list_members);
     case STORE_OP_HEADS:
+        return sizeof(struct store_heads);
+    case STORE_OP_LIST_EXPIRED:
+        return sizeof(struct store_list_expired);
+    case STORE_OP_TRIM:
         break;
     }
-    return sizeof(struct store_heads);
+    return sizeof(struct store_trim);
 }
 
 /* All that the engine wrote into its copy is the caller's now. */

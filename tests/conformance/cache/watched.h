@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-#define WATCHED_OPS 8
+#define WATCHED_OPS 10
 
 struct watched_request;
 

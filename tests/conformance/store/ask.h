@@ -20,6 +20,8 @@ struct ask {
         struct store_list_conversations list;
         struct store_list_members members;
         struct store_heads heads;
+        struct store_list_expired expired;
+        struct store_trim trim;
     };
     void (*then)(struct ask *ask); /* called when done, on the store's thread; may be NULL */
     void *context;                 /* for `then` */

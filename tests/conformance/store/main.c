@@ -11,11 +11,12 @@ static const struct {
     const char *name;
     int (*run)(void);
 } groups[] = {
-    {"append", append_tests}, {"conversations", conversations_tests},
-    {"dedup", dedup_tests},   {"history", history_tests},
-    {"limits", limits_tests}, {"listener", listener_tests},
-    {"lists", lists_tests},   {"members", members_tests},
-    {"work", work_tests},     {"lifecycle", lifecycle_tests},
+    {"append", append_tests},       {"conversations", conversations_tests},
+    {"dedup", dedup_tests},         {"history", history_tests},
+    {"limits", limits_tests},       {"listener", listener_tests},
+    {"lists", lists_tests},         {"members", members_tests},
+    {"work", work_tests},           {"lifecycle", lifecycle_tests},
+    {"retention", retention_tests},
 };
 
 static bool is_wanted(const char *name, int argc, char **argv)

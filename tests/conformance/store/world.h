@@ -33,6 +33,7 @@ int limits_tests(void);
 int listener_tests(void);
 int lists_tests(void);
 int members_tests(void);
+int retention_tests(void);
 int work_tests(void);
 
 /* Close the store, and open it with other options; NULL: the defaults. */
