@@ -76,7 +76,7 @@ struct shard_lookup {
 struct shard_lookups {
     struct shard_store *store;
     void (*done)(struct shard_lookups *lookups); /* on the thread of whoever finishes last */
-    unsigned open;           /* atomic: look-ups not done, and one while they start */
+    unsigned open;           /* atomic: look-ups not done, and one while `here` starts them */
     struct shard_lookup *of; /* each shard; NULL: nothing to deinit */
 };
 
@@ -86,7 +86,7 @@ PL_MUST_CHECK bool shard_lookups_init(struct shard_lookups *lookups, struct pl_a
                                       struct store_bytes user,
                                       struct store_conversation *conversations, size_t count);
 void shard_lookups_deinit(struct shard_lookups *lookups);
-/* `done` may come before this returns.
+/* `done` may come before this returns; on the calling thread only if it is `here`'s reader.
  * @param here, reader  the shard whose reader calls, for a request that was let in: it is asked at
  * once, and no queue is too full for the others. NULL: a queue that is full refuses its look-up. */
 void shard_lookups_start(struct shard_lookups *lookups, const struct shard *here,

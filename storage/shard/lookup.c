@@ -74,20 +74,33 @@ static void push(struct shard *shard, struct store_request *request, bool is_let
     }
 }
 
+static bool is_to_be_pushed(const struct shard_lookups *lookups, unsigned index,
+                            const struct shard *here)
+{
+    return lookups->of[index].lookup.count > 0 && &lookups->store->shards[index] != here;
+}
+
+/* With the last one that is pushed all of it may be gone, unless this thread's own is still open.
+ */
 void shard_lookups_start(struct shard_lookups *lookups, const struct shard *here,
                          struct shard_reader *reader)
 {
     struct shard_store *store = lookups->store;
-    lookups->open = 1;
+    unsigned left = 0;
     for (unsigned i = 0; i < store->options.shards; i++) {
-        struct shard_lookup_request *lookup = &lookups->of[i].lookup;
-        if (lookup->count > 0 && &store->shards[i] != here) {
-            __atomic_add_fetch(&lookups->open, 1, __ATOMIC_ACQ_REL);
-            push(&store->shards[i], &lookup->request, here != NULL);
+        left += is_to_be_pushed(lookups, i, here);
+    }
+    lookups->open = left + (here != NULL);
+    for (unsigned i = 0; left > 0; i++) {
+        if (is_to_be_pushed(lookups, i, here)) {
+            left--;
+            push(&store->shards[i], &lookups->of[i].lookup.request, here != NULL);
         }
     }
-    if (here != NULL && lookups->of[here->index].lookup.count > 0) {
-        store->engine->ops->read(reader, &lookups->of[here->index].lookup.request);
+    if (here != NULL) {
+        if (lookups->of[here->index].lookup.count > 0) {
+            store->engine->ops->read(reader, &lookups->of[here->index].lookup.request);
+        }
+        settle(lookups);
     }
-    settle(lookups);
 }
