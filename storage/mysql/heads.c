@@ -8,10 +8,7 @@
 
 #include <stdlib.h>
 
-/* In one statement: with more ranges than fit their memory, optimizers begin to read whole tables.
- */
-#define LOCKS_MAX 1000
-#define ORDERED   " ORDER BY bucket, id FOR UPDATE"
+#define ORDERED " ORDER BY bucket, id FOR UPDATE"
 
 static int compare_heads(const void *left, const void *right)
 {
@@ -60,14 +57,14 @@ void mdb_heads_add_lock(const struct shard_writer *writer, struct mdb_sql *sql)
 {
     for (size_t i = 0; i < writer->head_count; i++) {
         const struct mdb_head *head = &writer->heads[i];
-        if (i % LOCKS_MAX == 0) {
+        if (i % MDB_KEYS_MAX == 0) {
             mdb_sql_add(sql, i == 0 ? "" : ORDERED);
             mdb_sql_add(sql,
                         ";SELECT bucket, id, serial, head_seq, ordinal, last_at_ms, member_count,"
                         " members_seq FROM conversation FORCE INDEX (PRIMARY) WHERE ");
         }
         mdb_sql_format(sql, "is",
-                       i % LOCKS_MAX == 0 ? "(bucket=? AND id=?)" : " OR (bucket=? AND id=?)",
+                       i % MDB_KEYS_MAX == 0 ? "(bucket=? AND id=?)" : " OR (bucket=? AND id=?)",
                        head->bucket, head->id);
     }
     if (writer->head_count > 0) {

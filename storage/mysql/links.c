@@ -10,6 +10,10 @@
 #include "base/mem.h"
 #include "shard/route.h"
 
+/* What is in the outbox goes in rounds: so many rows are brought to their lists well within a
+ * transaction's deadline. */
+#define ROUND_ROWS 16384
+
 static bool push_link(struct shard_writer *writer, const struct shard_link *link)
 {
     if (writer->link_count == writer->link_capacity) {
@@ -42,29 +46,47 @@ static void add_list_row(struct mdb_sql *sql, const struct shard_link *link, boo
 }
 
 /* In this order: the comparison needs the version that was there. */
-static void end_list_rows(struct mdb_sql *sql)
+static void run_list_rows(struct shard_writer *writer)
 {
-    mdb_sql_add(sql, " ON DUPLICATE KEY UPDATE"
-                     " is_member=IF(VALUES(version)>=version, VALUES(is_member), is_member),"
-                     " version=GREATEST(version, VALUES(version))");
+    mdb_sql_add(&writer->sql,
+                " ON DUPLICATE KEY UPDATE"
+                " is_member=IF(VALUES(version)>=version, VALUES(is_member), is_member),"
+                " version=GREATEST(version, VALUES(version))");
+    (void)mdb_writer_run(writer);
+}
+
+/* Of the users who live here. */
+static void write_lists(struct shard_writer *writer, const struct shard_link *links, size_t count)
+{
+    bool is_first = true;
+    for (size_t i = 0; i < count && mdb_writer_is_well(writer); i++) {
+        if (!mdb_writer_owns(writer, links[i].user)) {
+            continue;
+        }
+        if (is_first) {
+            begin_list_rows(mdb_writer_sql(writer));
+        }
+        add_list_row(&writer->sql, &links[i], is_first);
+        is_first = writer->sql.len >= MDB_STATEMENT_BYTES;
+        if (is_first) {
+            run_list_rows(writer);
+        }
+    }
+    if (!is_first && mdb_writer_is_well(writer)) {
+        run_list_rows(writer);
+    }
 }
 
 /* All or nothing: the outbox keeps them if a list has moved on, and they come again. */
 void mdb_links_apply(struct shard_writer *writer, struct shard_link_request *request)
 {
-    struct mdb_sql *sql = mdb_writer_sql(writer);
-    begin_list_rows(sql);
     for (size_t i = 0; i < request->count; i++) {
         if (!mdb_writer_owns(writer, request->links[i].user)) {
             mdb_map_refuse(&request->request.error, writer->engine->options.busy_retry_ms);
             return;
         }
-        add_list_row(sql, &request->links[i], i == 0);
     }
-    end_list_rows(sql);
-    if (request->count > 0) {
-        (void)mdb_writer_run(writer);
-    }
+    write_lists(writer, request->links, request->count);
 }
 
 /* ---- the outbox ---- */
@@ -103,27 +125,10 @@ static void add_remote(struct shard_writer *writer, const struct mdb_head *head,
     }
 }
 
-static void add_local(struct shard_writer *writer, const struct shard_link *links, size_t count)
-{
-    struct mdb_sql *sql = mdb_writer_sql(writer);
-    bool is_first = true;
-    begin_list_rows(sql);
-    for (size_t i = 0; i < count; i++) {
-        if (mdb_writer_owns(writer, links[i].user)) {
-            add_list_row(sql, &links[i], is_first);
-            is_first = false;
-        }
-    }
-    end_list_rows(sql);
-    if (!is_first) {
-        (void)mdb_writer_run(writer);
-    }
-}
-
 void mdb_links_add(struct shard_writer *writer, const struct mdb_head *head,
                    const struct shard_link *links, size_t count)
 {
-    add_local(writer, links, count);
+    write_lists(writer, links, count);
     if (mdb_writer_is_well(writer)) {
         add_remote(writer, head, links, count);
     }
@@ -148,23 +153,27 @@ static bool take_link(struct shard_writer *writer, struct shard_link *link, unsi
     return mdb_writer_is_well(writer);
 }
 
-void mdb_links_load(struct shard_writer *writer)
+bool mdb_links_load(struct shard_writer *writer, int64_t *last)
 {
     struct shard_link link = {.version = 0};
     writer->link_count = 0;
-    mdb_sql_format(mdb_writer_sql(writer), "i",
-                   "SELECT conversation_id, user, is_member, version FROM outbox WHERE owner=?"
-                   " ORDER BY id",
-                   writer->id);
+    mdb_sql_format(mdb_writer_sql(writer), "ii",
+                   "SELECT id, conversation_id, user, is_member, version FROM outbox WHERE owner=?"
+                   " ORDER BY id LIMIT ?",
+                   writer->id, (int64_t)ROUND_ROWS + 1);
     mdb_conn_start(writer->conn, &writer->sql);
-    while (mdb_conn_row(writer->conn) && take_link(writer, &link, 0) && push_link(writer, &link)) {
+    bool has_row = mdb_conn_row(writer->conn);
+    while (has_row && writer->link_count < ROUND_ROWS && take_link(writer, &link, 1) &&
+           push_link(writer, &link)) {
+        *last = mdb_conn_i64(writer->conn, 0);
+        has_row = mdb_conn_row(writer->conn);
     }
-    (void)mdb_writer_finish(writer);
+    return mdb_writer_finish(writer) && !has_row;
 }
 
 /* ---- taking over ---- */
 
-/* The rows as they are, locked; copied to our part by `sql` and to be removed by `removal`. */
+/* The rows as they are, locked; copied to our part by `copies` and removed by `removal`. */
 static size_t read_foreign(struct shard_writer *writer, struct mdb_sql *copies,
                            struct mdb_sql *removal)
 {
@@ -188,21 +197,25 @@ static size_t read_foreign(struct shard_writer *writer, struct mdb_sql *copies,
     return mdb_writer_finish(writer) ? count : 0;
 }
 
-void mdb_links_claim(struct shard_writer *writer, const struct mdb_head *head)
+/* The first MDB_KEYS_MAX rows. @return how many there were */
+static size_t claim_some(struct shard_writer *writer, const struct mdb_head *head)
 {
     struct mdb_sql copies = {.data = NULL};
     struct mdb_sql removal = {.data = NULL};
     struct mdb_sql *sql = mdb_writer_sql(writer);
-    mdb_sql_format(sql, "i",
-                   "SELECT owner, id, conversation, conversation_id, user, is_member, version"
-                   " FROM outbox WHERE owner<>?",
-                   writer->id);
+    mdb_sql_add(sql, "SELECT owner, id, conversation, conversation_id, user, is_member, version"
+                     " FROM outbox");
     if (head != NULL) {
-        mdb_sql_format(sql, "i", " AND conversation=?", head->number);
+        mdb_sql_format(sql, "i", " FORCE INDEX (outbox_conversation) WHERE conversation=? AND",
+                       head->number);
+    } else {
+        mdb_sql_add(sql, " WHERE");
     }
-    mdb_sql_add(sql, " ORDER BY owner, id FOR UPDATE");
+    mdb_sql_format(sql, "ii", " owner<>? ORDER BY owner, id LIMIT ? FOR UPDATE", writer->id,
+                   (int64_t)MDB_KEYS_MAX);
     mdb_conn_start(writer->conn, sql);
-    if (read_foreign(writer, &copies, &removal) > 0) {
+    size_t count = read_foreign(writer, &copies, &removal);
+    if (count > 0) {
         writer->trouble = mdb_conn_run(writer->conn, &removal, &writer->failure);
         if (mdb_writer_is_well(writer)) {
             writer->trouble = mdb_conn_run(writer->conn, &copies, &writer->failure);
@@ -210,4 +223,17 @@ void mdb_links_claim(struct shard_writer *writer, const struct mdb_head *head)
     }
     mdb_sql_deinit(&copies);
     mdb_sql_deinit(&removal);
+    return count;
+}
+
+bool mdb_links_claim(struct shard_writer *writer, const struct mdb_head *head)
+{
+    size_t sum = 0;
+    size_t count = 0;
+    do {
+        count = claim_some(writer, head);
+        sum += count;
+    } while (count == MDB_KEYS_MAX && mdb_writer_is_well(writer) &&
+             (head != NULL || sum < ROUND_ROWS));
+    return count < MDB_KEYS_MAX;
 }

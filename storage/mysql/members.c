@@ -228,7 +228,7 @@ void mdb_members_change(struct shard_writer *writer, struct store_change_members
     }
     if (!change_members(writer, head, &change->request, &changed, &event) &&
         mdb_writer_is_well(writer)) {
-        mdb_links_claim(writer, head); /* a repeat, perhaps of what a dead node has begun */
+        (void)mdb_links_claim(writer, head); /* a repeat, perhaps of what a dead node has begun */
     }
     change->head_seq = head->head_seq;
 }
@@ -280,7 +280,7 @@ static void describe_existing(struct shard_writer *writer, const struct mdb_head
 {
     describe(writer, head, create);
     if (mdb_writer_is_well(writer) && shard_is_creator(create)) {
-        mdb_links_claim(writer, head);
+        (void)mdb_links_claim(writer, head);
     }
 }
 

@@ -12,9 +12,6 @@
 #include <string.h>
 
 #define LOOKUPS_MAX 512 /* keys in one statement */
-#define STATEMENT_BYTES                                                                            \
-    (2U << 20) /* one is sent when it has grown so long: servers have a limit                      \
-                */
 
 /* A message that is there, in the database or earlier in the batch. */
 struct mdb_known {
@@ -224,7 +221,7 @@ void mdb_writer_add(struct shard_writer *writer, struct mdb_head *head,
     struct mdb_added *added = &writer->added[writer->added_count++];
     added->event = *event;
     added->head_index = (size_t)(head - writer->heads);
-    if (rows->len >= STATEMENT_BYTES) {
+    if (rows->len >= MDB_STATEMENT_BYTES) {
         writer->trouble = mdb_conn_run(writer->conn, rows, &writer->failure);
         mdb_sql_reset(rows);
     }

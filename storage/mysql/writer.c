@@ -117,9 +117,11 @@ static void begin(struct shard_writer *writer)
     learn_places(writer);
 }
 
-/* Rows of writers that have not been heard of for so long that nobody will ask for them. */
-static void forget_old_writers(struct shard_writer *writer)
+/* What the dead left; and rows of writers that have not been heard of for so long that nobody will
+ * ask for them. */
+static void claim(struct shard_writer *writer)
 {
+    writer->is_all = mdb_links_claim(writer, NULL);
     if (mdb_writer_is_well(writer)) {
         mdb_sql_format(mdb_writer_sql(writer), "i", "DELETE FROM writer WHERE seen_at_ms<?",
                        writer->now_ms - WRITER_MS);
@@ -163,11 +165,7 @@ static void do_request(struct shard_writer *writer, size_t index)
     case SHARD_OP_FORGET:
         mdb_links_forget(writer, (const struct shard_forget_request *)request);
         return;
-    case SHARD_OP_RESYNC:
-        if (!writer->has_claimed) {
-            mdb_links_claim(writer, NULL);
-            forget_old_writers(writer);
-        }
+    case SHARD_OP_RESYNC: /* see claim */
         return;
     default:
         do_write(writer, request, &writer->heads[writer->head_of[index]]);
@@ -226,6 +224,9 @@ static void attempt(struct shard_writer *writer)
     }
     for (size_t i = 0; i < writer->request_count && mdb_writer_is_well(writer); i++) {
         do_request(writer, i);
+    }
+    if (writer->must_claim && mdb_writer_is_well(writer)) {
+        claim(writer);
     }
     if (mdb_writer_is_well(writer)) {
         commit(writer);
@@ -386,6 +387,7 @@ static bool run_transaction(struct shard_writer *writer, struct store_request **
         fail_requests(writer);
         return false;
     }
+    writer->has_claimed = writer->has_claimed || (writer->must_claim && writer->is_all);
     gather(writer);
     return true;
 }
@@ -427,41 +429,40 @@ static bool run_one_by_one(struct shard_writer *writer, struct shard_batch *batc
     return is_committed;
 }
 
-static bool load_outbox(struct shard_writer *writer)
+/* @return whether all that others left and all that is in our own outbox has been loaded */
+static bool load_outbox(struct shard_writer *writer, int64_t *last)
 {
     writer->trouble = MDB_OK;
+    writer->link_count = 0;
     pl_error_clear(&writer->failure);
     if (!mdb_writer_take_connection(writer, true)) {
         writer->trouble = MDB_LOST;
         return false;
     }
-    mdb_links_load(writer);
-    return mdb_writer_is_well(writer);
+    bool is_all = mdb_links_load(writer, last) && writer->has_claimed;
+    if (!mdb_writer_is_well(writer)) {
+        writer->link_count = 0;
+    } else if (!is_all) {
+        pl_fail(&writer->failure, PARLEY_UNAVAILABLE, "many lists are being brought up to date");
+        mdb_pool_hint(writer->place->pool, &writer->failure);
+    }
+    return is_all;
 }
 
 static void report_links(struct shard_writer *writer, struct shard_batch *batch,
                          int64_t outbox_first)
 {
+    batch->links_first = outbox_first;
+    batch->links_last = writer->outbox_next - 1;
     if (batch->resync && batch->is_committed) {
-        batch->is_resynced = load_outbox(writer);
+        batch->links_first = 0;
+        batch->is_resynced = load_outbox(writer, &batch->links_last);
         if (!batch->is_resynced) {
             shard_fail_resync(batch, &writer->failure);
-            writer->link_count = 0;
         }
     }
     batch->links = writer->links;
     batch->link_count = writer->link_count;
-    batch->links_first = batch->is_resynced ? 0 : outbox_first;
-    batch->links_last = writer->outbox_next - 1;
-}
-
-static void note_claimed(struct shard_writer *writer, const struct shard_batch *batch)
-{
-    for (size_t i = 0; i < batch->count && batch->is_committed; i++) {
-        if ((int)batch->requests[i]->op == SHARD_OP_RESYNC) {
-            writer->has_claimed = true;
-        }
-    }
 }
 
 void mdb_write_batch(struct shard_writer *writer, struct shard_batch *batch)
@@ -472,6 +473,7 @@ void mdb_write_batch(struct shard_writer *writer, struct shard_batch *batch)
     writer->event_count = 0;
     writer->commit_count = 0;
     writer->link_count = 0;
+    writer->must_claim = batch->resync && !writer->has_claimed;
     writer->requests = batch->requests;
     writer->request_count = batch->count;
     if (!reserve(writer, batch->count + writer->doubt_events)) {
@@ -490,7 +492,6 @@ void mdb_write_batch(struct shard_writer *writer, struct shard_batch *batch)
     }
     batch->commits = writer->commits;
     batch->commit_count = writer->commit_count;
-    note_claimed(writer, batch);
     report_links(writer, batch, outbox_first);
     mdb_writer_give_back(writer);
 }

@@ -16,6 +16,11 @@
 
 struct pl_map;
 
+#define MDB_STATEMENT_BYTES (2U << 20) /* one is sent when it is so long: servers have a limit */
+/* In one statement: with more ranges than fit their memory, optimizers begin to read whole tables.
+ */
+#define MDB_KEYS_MAX 1000
+
 /* A conversation of the batch, as its row is in the transaction. */
 struct mdb_head {
     struct store_bytes id; /* in a request */
@@ -93,7 +98,9 @@ struct shard_writer {
     int64_t doubt_transaction;
     size_t failed_requests; /* since the last log record of failures */
     int64_t next_log_ns;
-    bool has_claimed; /* what other writers left in the outbox when they died */
+    bool must_claim;  /* the batch takes over what other writers left in the outbox */
+    bool is_all;      /* the transaction leaves nothing there to be taken over */
+    bool has_claimed; /* it was committed */
 };
 
 /* Whether this shard may change what belongs to the user or conversation, as long as the
@@ -176,10 +183,12 @@ void mdb_links_add(struct shard_writer *writer, const struct mdb_head *head,
                    const struct shard_link *links, size_t count);
 void mdb_links_apply(struct shard_writer *writer, struct shard_link_request *request);
 void mdb_links_forget(struct shard_writer *writer, const struct shard_forget_request *request);
-/* Take over what other writers have in the outbox: of one conversation, or (NULL) all of it. */
-void mdb_links_claim(struct shard_writer *writer, const struct mdb_head *head);
-/* Load all of our own outbox into writer->links. */
-void mdb_links_load(struct shard_writer *writer);
+/* Take over what other writers have in the outbox: of one conversation, or (NULL) of all, as much
+ * as makes a round. @return whether nothing is left */
+bool mdb_links_claim(struct shard_writer *writer, const struct mdb_head *head);
+/* Load our own outbox into writer->links, as much as makes a round.
+ * @param last  the row that it ends with. @return whether that is all */
+bool mdb_links_load(struct shard_writer *writer, int64_t *last);
 
 /* trim.c */
 void mdb_trim(struct shard_writer *writer, struct store_trim *trim, const struct mdb_head *head);
