@@ -9,6 +9,9 @@
 /* Monotonic, for durations and deadlines; starts anywhere. */
 int64_t pl_clock_monotonic_ns(void);
 int64_t pl_clock_monotonic_ms(void);
+/* The monotonic time that is timeout_ms from now: now if that is negative, INT64_MAX if it is more
+ * than the clock can count. */
+int64_t pl_clock_deadline_ns(int64_t timeout_ms);
 /* Wall clock: milliseconds since the Unix epoch; may jump. */
 int64_t pl_clock_wall_ms(void);
 

@@ -5,6 +5,8 @@
 #include "channel_impl.h"
 #include "error_impl.h"
 
+#include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -13,7 +15,6 @@
 
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #define OUTBOX_BYTES_MAX (16 * 1024 * 1024)
 #define RETRY_INITIAL_MS 100
@@ -129,11 +130,7 @@ parley_error *parley_client_new(parley_channel *channel, const parley_client_opt
     made->loop = channel->loop;
     pl_list_init(&made->subscriptions);
     (void)pthread_mutex_init(&made->shared.mu, NULL);
-    pthread_condattr_t monotonic;
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&made->shared.changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    pl_cond_init(&made->shared.changed);
     *opening = (struct opening){.mail = {.deliver = deliver_opening}, .client = made};
     if (outbox_init(made, &err) != PARLEY_OK) {
         pl_free(opening);
@@ -220,22 +217,15 @@ parley_error *client_refuse_waiting(const parley_client *client)
 
 parley_error *parley_client_flush(parley_client *client, int64_t timeout_ms)
 {
-    struct timespec until;
     parley_error *error = client_refuse_waiting(client);
     if (error != NULL) {
         return error;
     }
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    int failed = 0;
+    int64_t until_ns = pl_clock_deadline_ns(timeout_ms);
+    bool is_time_left = true;
     (void)pthread_mutex_lock(&client->shared.mu);
-    while (client->shared.unsent_count > 0 && failed == 0) {
-        failed = pthread_cond_timedwait(&client->shared.changed, &client->shared.mu, &until);
+    while (client->shared.unsent_count > 0 && is_time_left) {
+        is_time_left = pl_cond_wait_until(&client->shared.changed, &client->shared.mu, until_ns);
     }
     size_t left = client->shared.unsent_count;
     (void)pthread_mutex_unlock(&client->shared.mu);

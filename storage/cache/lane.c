@@ -5,9 +5,8 @@
 #include "cache/cache_impl.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/hash.h"
-
-#include <time.h>
 
 static void init_queue(struct cache_queue *queue)
 {
@@ -103,14 +102,8 @@ struct work {
 static void rest_locked(struct cache_lane *lane)
 {
     lane->shared.is_asleep = true;
-    if (lane->owes) {
-        int64_t until_ns = pl_clock_monotonic_ns() + (int64_t)CACHE_TEND_MS * 1000000;
-        const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000),
-                                       .tv_nsec = (long)(until_ns % 1000000000)};
-        (void)pthread_cond_timedwait(&lane->shared.ready, &lane->shared.mutex, &until);
-    } else {
-        (void)pthread_cond_wait(&lane->shared.ready, &lane->shared.mutex);
-    }
+    (void)pl_cond_wait_until(&lane->shared.ready, &lane->shared.mutex,
+                             lane->owes ? pl_clock_deadline_ns(CACHE_TEND_MS) : INT64_MAX);
     lane->shared.is_asleep = false;
 }
 
@@ -182,13 +175,8 @@ enum parley_code cache_lane_start(struct store_cache *cache, unsigned index, str
     init_queue(&lane->shared.writes);
     init_queue(&lane->shared.answers);
     init_queue(&lane->shared.reads);
-    /* These cannot fail on Linux. */
-    pthread_condattr_t monotonic;
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_mutex_init(&lane->shared.mutex, NULL);
-    (void)pthread_cond_init(&lane->shared.ready, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    (void)pthread_mutex_init(&lane->shared.mutex, NULL); /* cannot fail on Linux */
+    pl_cond_init(&lane->shared.ready);
     (void)pthread_mutex_init(&lane->fence.mutex, NULL);
     lane->loads = pl_map_new();
     lane->settled = pl_map_new();

@@ -9,13 +9,13 @@
 #include "mysql/pool.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "mysql/metrics.h"
 
 #include <pthread.h>
-#include <time.h>
 
 #define NS_PER_S       INT64_C(1000000000)
 #define NS_PER_MS      INT64_C(1000000)
@@ -237,9 +237,7 @@ static void wait_for_work_locked(struct mdb_pool *pool)
     if (pool->is_down && pool->next_try_ns < until_ns) {
         until_ns = pool->next_try_ns;
     }
-    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
-                             .tv_nsec = (long)(until_ns % NS_PER_S)};
-    (void)pthread_cond_timedwait(&pool->wanted, &pool->mutex, &until);
+    (void)pl_cond_wait_until(&pool->wanted, &pool->mutex, until_ns);
 }
 
 static void *pool_main(void *argument)
@@ -308,13 +306,11 @@ static struct mdb_conn *fail_take_locked(struct mdb_pool *pool, struct pl_error 
  * that are still idle when the shard has just gone down are no good. */
 static struct mdb_conn *wait_idle_locked(struct mdb_pool *pool, bool is_patient, int64_t until_ns)
 {
-    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
-                             .tv_nsec = (long)(until_ns % NS_PER_S)};
-    int waited = 0;
+    bool is_time_left = true;
     pool->waiting++;
-    while (waited == 0 && (pool->is_down ? is_patient : pl_list_is_empty(&pool->idle))) {
+    while (is_time_left && (pool->is_down ? is_patient : pl_list_is_empty(&pool->idle))) {
         (void)pthread_cond_signal(&pool->wanted);
-        waited = pthread_cond_timedwait(&pool->returned, &pool->mutex, &until);
+        is_time_left = pl_cond_wait_until(&pool->returned, &pool->mutex, until_ns);
     }
     pool->waiting--;
     if (pool->is_down || pl_list_is_empty(&pool->idle)) {
@@ -374,20 +370,15 @@ void mdb_pool_put(struct mdb_pool *pool, struct mdb_conn *conn)
 enum parley_code mdb_pool_new(const struct mdb_pool_options *options, struct mdb_pool **out,
                               struct pl_error *err)
 {
-    pthread_condattr_t monotonic;
     struct mdb_pool *pool = pl_calloc(1, sizeof(*pool));
     if (pool == NULL) {
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for a pool");
     }
     pool->options = *options;
     pl_list_init(&pool->idle);
-    /* These cannot fail on Linux. */
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_mutex_init(&pool->mutex, NULL);
-    (void)pthread_cond_init(&pool->returned, &monotonic);
-    (void)pthread_cond_init(&pool->wanted, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    (void)pthread_mutex_init(&pool->mutex, NULL); /* cannot fail on Linux */
+    pl_cond_init(&pool->returned);
+    pl_cond_init(&pool->wanted);
     if (pthread_create(&pool->thread, NULL, pool_main, pool) != 0) {
         (void)pthread_cond_destroy(&pool->wanted);
         (void)pthread_cond_destroy(&pool->returned);

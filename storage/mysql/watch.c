@@ -4,13 +4,11 @@
 #include "mysql/watch.h"
 
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/mem.h"
 
 #include <pthread.h>
 #include <sys/socket.h>
-#include <time.h>
-
-#define NS_PER_S INT64_C(1000000000)
 
 struct mdb_watch {
     pthread_t thread;
@@ -44,13 +42,7 @@ static void *watch_main(void *argument)
     (void)pthread_mutex_lock(&watch->mutex);
     while (!watch->is_stopping) {
         watch->wakes_at_ns = expire_locked(watch, pl_clock_monotonic_ns());
-        if (watch->wakes_at_ns == INT64_MAX) {
-            (void)pthread_cond_wait(&watch->changed, &watch->mutex);
-        } else {
-            struct timespec until = {.tv_sec = (time_t)(watch->wakes_at_ns / NS_PER_S),
-                                     .tv_nsec = (long)(watch->wakes_at_ns % NS_PER_S)};
-            (void)pthread_cond_timedwait(&watch->changed, &watch->mutex, &until);
-        }
+        (void)pl_cond_wait_until(&watch->changed, &watch->mutex, watch->wakes_at_ns);
     }
     (void)pthread_mutex_unlock(&watch->mutex);
     return NULL;
@@ -58,19 +50,14 @@ static void *watch_main(void *argument)
 
 enum parley_code mdb_watch_new(struct mdb_watch **out, struct pl_error *err)
 {
-    pthread_condattr_t monotonic;
     struct mdb_watch *watch = pl_calloc(1, sizeof(*watch));
     if (watch == NULL) {
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory to watch deadlines");
     }
     pl_list_init(&watch->armed);
     watch->wakes_at_ns = INT64_MAX;
-    /* These cannot fail on Linux. */
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_mutex_init(&watch->mutex, NULL);
-    (void)pthread_cond_init(&watch->changed, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    (void)pthread_mutex_init(&watch->mutex, NULL); /* cannot fail on Linux */
+    pl_cond_init(&watch->changed);
     if (pthread_create(&watch->thread, NULL, watch_main, watch) != 0) {
         (void)pthread_cond_destroy(&watch->changed);
         (void)pthread_mutex_destroy(&watch->mutex);

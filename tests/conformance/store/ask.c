@@ -2,12 +2,13 @@
 /* Requests that somebody waits for; see ask.h. */
 #include "ask.h"
 
+#include "base/clock.h"
+#include "base/cond.h"
 #include "base/list.h"
 #include "support/check.h"
 #include "support/wait.h"
 
 #include <string.h>
-#include <time.h>
 
 struct store_bytes bytes_of(const char *text)
 {
@@ -26,11 +27,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void init_changed(void)
 {
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    pl_cond_init(&changed);
 }
 
 static void on_done(struct store_request *request)
@@ -94,13 +91,11 @@ void ask_change(struct ask *ask, struct store *store, enum store_kind kind,
 
 bool ask_wait(struct ask *ask)
 {
-    const int64_t deadline_ms = wait_deadline(WAIT_MS);
-    const struct timespec deadline = {.tv_sec = (time_t)(deadline_ms / 1000),
-                                      .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
-    int failed = 0;
+    int64_t deadline_ns = pl_clock_deadline_ns(WAIT_MS);
+    bool is_time_left = true;
     (void)pthread_mutex_lock(&mutex);
-    while (ask->done_count == 0 && failed == 0) {
-        failed = pthread_cond_timedwait(&changed, &mutex, &deadline);
+    while (ask->done_count == 0 && is_time_left) {
+        is_time_left = pl_cond_wait_until(&changed, &mutex, deadline_ns);
     }
     bool is_done = ask->done_count > 0;
     (void)pthread_mutex_unlock(&mutex);

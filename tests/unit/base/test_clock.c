@@ -2,6 +2,7 @@
 /* The two clocks agree with the system's. */
 #include "base/clock.h"
 
+#include "base/attr.h"
 #include "support/check.h"
 
 #include <time.h>
@@ -61,6 +62,29 @@ static void test_clocks_can_be_replaced_and_restored(void **state)
     assert_true(pl_clock_monotonic_ns() >= before);
 }
 
+static void test_deadlines_do_not_overflow(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t timeout_ms;
+        int64_t deadline_ns;
+    } rows[] = {
+        {1, 6000000},
+        {0, 5000000},
+        {-1, 5000000},
+        {INT64_MIN, 5000000},
+        {INT64_MAX, INT64_MAX},
+        {INT64_MAX / 1000000, INT64_MAX},
+        {INT64_MAX / 1000000 - 6, (INT64_MAX / 1000000 - 1) * 1000000},
+    };
+    const struct pl_clock_hooks hooks = {fixed_ns, fixed_ms};
+    pl_clock_set_hooks(&hooks);
+    for (size_t i = 0; i < PL_COUNT(rows); i++) {
+        assert_int_equal(pl_clock_deadline_ns(rows[i].timeout_ms), rows[i].deadline_ns);
+    }
+    pl_clock_set_hooks(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -68,6 +92,7 @@ int main(void)
         cmocka_unit_test(test_milliseconds_and_nanoseconds_are_one_clock),
         cmocka_unit_test(test_wall_clock_counts_from_the_epoch),
         cmocka_unit_test(test_clocks_can_be_replaced_and_restored),
+        cmocka_unit_test(test_deadlines_do_not_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
