@@ -5,9 +5,12 @@
 #include "base/id.h"
 #include "base/log.h"
 
-#define ANNOUNCED_MS                                                                               \
-    1000              /* more than a round trip: calls on their way still arrive and are served */
-#define ENDED_MS 2000 /* for the last statuses to reach clients that read */
+/* More than a round trip: calls on their way still arrive and are served. */
+#define ANNOUNCED_MS 1000
+/* For the last statuses to reach clients that read. */
+#define ENDED_MS 2000
+/* For connections that were cut to be gone, on a busy machine. */
+#define CLOSED_MS 2000
 
 #define SLICES_MAX 20
 
@@ -172,4 +175,14 @@ void grpc_port_on_drain_mail(struct pl_loop *loop, struct pl_mail *mail)
     if (port->phase == GRPC_OPEN) {
         advance_until_wait(port);
     }
+}
+
+int64_t grpc_server_drain_max_ms(const struct grpc_server *grpc, int64_t grace_ms)
+{
+    /* The window comes twice, and a slice may take half as long again. */
+    int64_t own_ms = ANNOUNCED_MS + 3 * grpc->options.drain_spread_ms + ENDED_MS + CLOSED_MS;
+    if (grace_ms <= 0) {
+        return own_ms;
+    }
+    return grace_ms < INT64_MAX - own_ms ? grace_ms + own_ms : INT64_MAX;
 }

@@ -3,12 +3,11 @@
  * talks to ports by loops_call and mail only. */
 #include "grpc/grpc_impl.h"
 
+#include "base/clock.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "transport/metrics.h"
-
-#include <errno.h>
-#include <time.h>
 
 struct pl_metric grpc_metrics[GRPC_METRIC_COUNT] = {
     [GRPC_METRIC_OPEN] = {.name = "parley_connections",
@@ -73,12 +72,8 @@ static enum parley_code make(struct loops *loops, parley_server *server,
     set_default(&grpc->options.idle_ms, 15 * 60000);
     grpc->address = address;
     grpc->ports = ports;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&grpc->shared.mu, NULL);
-    pthread_cond_init(&grpc->shared.emptied, &attr);
-    pthread_condattr_destroy(&attr);
+    pl_cond_init(&grpc->shared.emptied);
     *made = grpc;
     return PARLEY_OK;
 }
@@ -182,26 +177,13 @@ void grpc_server_drain(struct grpc_server *grpc, int64_t grace_ms)
     }
 }
 
-static struct timespec deadline_after(int64_t timeout_ms)
-{
-    struct timespec at;
-    (void)clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += (time_t)(timeout_ms / 1000);
-    at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 bool grpc_server_wait(struct grpc_server *grpc, int64_t timeout_ms)
 {
-    struct timespec at = deadline_after(timeout_ms);
-    int rv = 0;
+    int64_t until_ns = pl_clock_deadline_ns(timeout_ms);
+    bool is_time_left = true;
     pthread_mutex_lock(&grpc->shared.mu);
-    while (grpc->shared.ports_open > 0 && rv != ETIMEDOUT) {
-        rv = pthread_cond_timedwait(&grpc->shared.emptied, &grpc->shared.mu, &at);
+    while (grpc->shared.ports_open > 0 && is_time_left) {
+        is_time_left = pl_cond_wait_until(&grpc->shared.emptied, &grpc->shared.mu, until_ns);
     }
     bool is_empty = grpc->shared.ports_open == 0;
     pthread_mutex_unlock(&grpc->shared.mu);

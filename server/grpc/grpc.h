@@ -62,6 +62,8 @@ void grpc_server_set_tls(struct grpc_server *grpc, struct pl_tls *tls);
 
 /* Begin the drain; does not wait. Repeated: no effect. @thread any */
 void grpc_server_drain(struct grpc_server *grpc, int64_t grace_ms);
+/* After so long a drain with that grace is over; INT64_MAX: later than can be said. @thread any */
+int64_t grpc_server_drain_max_ms(const struct grpc_server *grpc, int64_t grace_ms);
 /* Wait until no connection is left. @return false: timeout_ms passed. Not from a loop.
  * @thread main */
 bool grpc_server_wait(struct grpc_server *grpc, int64_t timeout_ms);

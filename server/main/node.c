@@ -20,9 +20,6 @@
 #include "main/store.h"
 #include "transport/tls.h"
 
-/* After the grace: what the drain itself takes to announce and to send the last statuses. */
-#define DRAIN_EXTRA_MS 5000
-
 struct node {
     const struct config *config;
     struct store *store;
@@ -202,9 +199,7 @@ void node_drain(struct node *node, int64_t grace_ms)
 {
     health_drain(node->health);
     grpc_server_drain(node->grpc, grace_ms);
-    /* The window comes twice, and a slice may take half as long again. */
-    (void)grpc_server_wait(node->grpc,
-                           grace_ms + 3 * node->config->drain_spread_ms + DRAIN_EXTRA_MS);
+    (void)grpc_server_wait(node->grpc, grpc_server_drain_max_ms(node->grpc, grace_ms));
 }
 
 void node_close(struct node *node)

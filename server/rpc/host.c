@@ -3,6 +3,7 @@
  * health and reflection around a registry of services. @thread main, unless the header says any */
 #include "parley/server.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "builtin/health.h"
@@ -258,11 +259,25 @@ void parley_server_drain(parley_server *server, int64_t grace_ms)
 bool parley_server_wait(parley_server *server, int64_t timeout_ms)
 {
     const struct host *host = host_of(server);
+    int64_t start_ms = pl_clock_monotonic_ms();
     bool is_over = true;
     for (size_t i = 0; i < host->listener_count; i++) {
-        is_over = grpc_server_wait(host->listeners[i], timeout_ms) && is_over;
+        int64_t passed_ms = pl_clock_monotonic_ms() - start_ms;
+        int64_t left_ms = passed_ms < timeout_ms ? timeout_ms - passed_ms : 0;
+        is_over = grpc_server_wait(host->listeners[i], left_ms) && is_over;
     }
     return is_over;
+}
+
+/* All listeners drain at the same time. */
+static int64_t drain_max_ms(const struct host *host, int64_t grace_ms)
+{
+    int64_t max_ms = 0;
+    for (size_t i = 0; i < host->listener_count; i++) {
+        int64_t listener_ms = grpc_server_drain_max_ms(host->listeners[i], grace_ms);
+        max_ms = listener_ms > max_ms ? listener_ms : max_ms;
+    }
+    return max_ms;
 }
 
 parley_error *parley_server_run(parley_server *server, int64_t grace_ms)
@@ -278,8 +293,7 @@ parley_error *parley_server_run(parley_server *server, int64_t grace_ms)
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     parley_server_drain(server, grace_ms);
-    /* The drain announces itself for a second, and ends what is left after the grace. */
-    return parley_server_wait(server, grace_ms + 5000)
+    return parley_server_wait(server, drain_max_ms(host_of(server), grace_ms))
                ? NULL
                : parley_error_new(PARLEY_DEADLINE_EXCEEDED, "connections are left after the drain");
 }

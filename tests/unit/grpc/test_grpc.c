@@ -465,6 +465,19 @@ static void test_a_drain_sends_clients_away_one_after_the_other(void **state)
     close_site(&site);
 }
 
+static void test_the_longest_drain_can_be_told(void **state)
+{
+    (void)state;
+    struct site site;
+    open_site(&site, (struct grpc_server_options){.drain_spread_ms = 1000});
+    int64_t own_ms = grpc_server_drain_max_ms(site.grpc, 0);
+    assert_true(own_ms >= 2 * 1500 + 3000); /* both windows, and what is between and after them */
+    assert_int_equal(grpc_server_drain_max_ms(site.grpc, 5000), own_ms + 5000);
+    assert_int_equal(grpc_server_drain_max_ms(site.grpc, -1), own_ms);
+    assert_int_equal(grpc_server_drain_max_ms(site.grpc, INT64_MAX - 1), INT64_MAX);
+    close_site(&site);
+}
+
 static void test_a_drain_of_nothing_is_over_at_once(void **state)
 {
     (void)state;
@@ -492,7 +505,7 @@ static void test_a_drain_ends_also_with_a_client_that_does_not_read(void **state
         client_turn(&deaf, 20);
     }
     grpc_server_drain(site.grpc, 0);
-    assert_true(grpc_server_wait(site.grpc, WAIT_MS));
+    assert_true(grpc_server_wait(site.grpc, grpc_server_drain_max_ms(site.grpc, 0)));
     client_close(&deaf);
     close_site(&site);
 }
@@ -548,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_headers_that_cross_the_goaway_harm_no_call),
         cmocka_unit_test(test_k3_a_drain_waits_for_calls_and_then_ends_them),
         cmocka_unit_test(test_a_drain_sends_clients_away_one_after_the_other),
+        cmocka_unit_test(test_the_longest_drain_can_be_told),
         cmocka_unit_test(test_a_drain_of_nothing_is_over_at_once),
         cmocka_unit_test(test_a_drain_ends_also_with_a_client_that_does_not_read),
         cmocka_unit_test(test_stop_cuts_calls_off),

@@ -4,6 +4,7 @@
 #include "sdk_world.h"
 
 #include "base/attr.h"
+#include "base/clock.h"
 #include "parley/server.h"
 #include "parley/v1/chat_service.server.parley.h"
 #include "support/check.h"
@@ -152,6 +153,25 @@ static void test_drain_lets_calls_end_and_sends_others_away(void **state)
     parley_server_free(server);
 }
 
+static void test_wait_has_one_deadline_for_all_addresses(void **state)
+{
+    static const int64_t nothing_ms[] = {0, -1, -999, INT64_MIN};
+    struct desk desk = {0};
+    parley_server *server = serve(&desk, NULL);
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        expect_code(parley_server_listen(server, "127.0.0.1:0", NULL), PARLEY_OK);
+    }
+    for (size_t i = 0; i < PL_COUNT(nothing_ms); i++) {
+        assert_false(parley_server_wait(server, nothing_ms[i]));
+    }
+    int64_t start_ms = pl_clock_monotonic_ms();
+    assert_false(parley_server_wait(server, 400)); /* nothing drains */
+    int64_t waited_ms = pl_clock_monotonic_ms() - start_ms;
+    assert_true(waited_ms >= 399 && waited_ms < 4 * 400);
+    parley_server_free(server);
+}
+
 static void test_free_ends_what_is_open(void **state)
 {
     struct desk desk = {.is_holding = true};
@@ -233,7 +253,7 @@ static void test_d2_calls_of_a_handler_inherit_the_deadline(void **state)
 
 static void *run(void *server)
 {
-    return parley_server_run(server, 1000);
+    return parley_server_run(server, INT64_MAX); /* as long as it takes: there are no calls */
 }
 
 static void test_run_ends_at_a_signal(void **state)
@@ -266,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_bad_servers_are_refused),
         cmocka_unit_test(test_nothing_is_registered_once_the_server_listens),
         cmocka_unit_test(test_drain_lets_calls_end_and_sends_others_away),
+        cmocka_unit_test(test_wait_has_one_deadline_for_all_addresses),
         cmocka_unit_test(test_free_ends_what_is_open),
         cmocka_unit_test(test_tls_may_ask_for_certificates_of_clients),
         cmocka_unit_test(test_d2_calls_of_a_handler_inherit_the_deadline),
