@@ -14,6 +14,7 @@
 #include "call_impl.h"
 #include "channel_impl.h"
 #include "error_impl.h"
+#include "sized.h"
 
 #include "base/mem.h"
 #include "wire/session.h"
@@ -274,10 +275,10 @@ static void post_control(parley_call *call)
 }
 
 static int64_t choose_timeout(const parley_channel *channel, const parley_method *method,
-                              const parley_call_options *options)
+                              int64_t timeout_ms)
 {
-    if (options != NULL && options->timeout_ms > 0) {
-        return options->timeout_ms > TIMEOUT_MAX_MS ? INT64_MAX : options->timeout_ms;
+    if (timeout_ms > 0) {
+        return timeout_ms > TIMEOUT_MAX_MS ? INT64_MAX : timeout_ms;
     }
     return method->client_streaming || method->server_streaming
                ? INT64_MAX
@@ -288,7 +289,9 @@ parley_call *sdk_call_start(parley_channel *channel, const parley_method *method
                             const parley_call_options *options, struct pl_buf *request,
                             const struct sdk_call_events *events, void *user)
 {
-    parley_call *call = pl_calloc(1, sizeof(*call));
+    parley_call_options chosen = {.size = sizeof(chosen)};
+    bool is_valid = options == NULL || sized_copy(&chosen, sizeof(chosen), options);
+    parley_call *call = is_valid ? pl_calloc(1, sizeof(*call)) : NULL;
     if (call == NULL) {
         pl_buf_unref(request);
         return NULL;
@@ -302,12 +305,12 @@ parley_call *sdk_call_start(parley_channel *channel, const parley_method *method
     call->method = method;
     call->events = events;
     call->user = user;
-    call->waits_for_ready = options != NULL && options->wait_for_ready;
-    call->may_compress = options != NULL && options->compress;
+    call->waits_for_ready = chosen.wait_for_ready;
+    call->may_compress = chosen.compress;
     atomic_init(&call->wants_compressed, call->may_compress);
-    call->timeout_ms = choose_timeout(channel, method, options);
-    if (options != NULL && options->retry != NULL) {
-        retry_policy_init(&call->retry, options->retry);
+    call->timeout_ms = choose_timeout(channel, method, chosen.timeout_ms);
+    if (chosen.retry != NULL) {
+        retry_policy_init(&call->retry, chosen.retry);
     } else {
         call->retry = channel->retry;
     }
@@ -315,8 +318,8 @@ parley_call *sdk_call_start(parley_channel *channel, const parley_method *method
     call->own.deadline.fire = on_deadline;
     pl_list_init(&call->own.frames);
     bool failed = false;
-    if (options != NULL && parley_metadata_count(options->metadata) > 0) {
-        call->metadata = sdk_call_join_metadata(options->metadata, NULL);
+    if (parley_metadata_count(chosen.metadata) > 0) {
+        call->metadata = sdk_call_join_metadata(chosen.metadata, NULL);
         failed = call->metadata == NULL;
     }
     if (request != NULL) {

@@ -28,8 +28,8 @@ struct sdk_call_events {
 
 /* @param request  takes: the one framed request (the call half-closes after it), or NULL:
  * streaming.
- * @param events   keeps (static). @return valid until on_done returned; NULL: no memory. @thread
- * any */
+ * @param events   keeps (static). @return valid until on_done returned; NULL: no memory, or the
+ * size of the options is not set. @thread any */
 parley_call *sdk_call_start(parley_channel *channel, const parley_method *method,
                             const parley_call_options *options, struct pl_buf *request,
                             const struct sdk_call_events *events, void *user);

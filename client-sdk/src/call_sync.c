@@ -3,6 +3,7 @@
 #include "call_impl.h"
 #include "channel_impl.h"
 #include "error_impl.h"
+#include "sized.h"
 
 #include "base/list.h"
 #include "base/mem.h"
@@ -114,8 +115,11 @@ static void free_stream(parley_stream *stream)
     pl_free(stream);
 }
 
-static parley_error *refuse_on_own_thread(parley_channel *channel)
+static parley_error *refuse(parley_channel *channel, const parley_call_options *options)
 {
+    if (options != NULL && sized_is_unset(options)) {
+        return sdk_error(PARLEY_INVALID_ARGUMENT, "the size of parley_call_options is not set");
+    }
     if (channel->is_driven) {
         return sdk_error(PARLEY_FAILED_PRECONDITION,
                          "a channel that the application drives has no synchronous calls");
@@ -132,7 +136,7 @@ parley_error *parley_stream_open(parley_channel *channel, const parley_method *m
                                  const ProtobufCMessage *request, parley_stream **stream)
 {
     *stream = NULL;
-    parley_error *error = refuse_on_own_thread(channel);
+    parley_error *error = refuse(channel, options);
     if (error != NULL) {
         return error;
     }

@@ -5,6 +5,7 @@
 
 #include "call_impl.h"
 #include "error_impl.h"
+#include "sized.h"
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -161,8 +162,8 @@ parley_error *parley_channel_new(const char *target, const parley_channel_option
     if (target == NULL || target[0] == '\0') {
         return sdk_error(PARLEY_INVALID_ARGUMENT, "a channel needs a target, as \"host:port\"");
     }
-    if (options != NULL) {
-        memcpy(&chosen, options, options->size < sizeof(chosen) ? options->size : sizeof(chosen));
+    if (options != NULL && !sized_copy(&chosen, sizeof(chosen), options)) {
+        return sdk_error(PARLEY_INVALID_ARGUMENT, "the size of parley_channel_options is not set");
     }
     parley_channel *made = pl_calloc(1, sizeof(*made));
     if (made == NULL) {

@@ -4,6 +4,7 @@
 
 #include "channel_impl.h"
 #include "error_impl.h"
+#include "sized.h"
 
 #include "base/clock.h"
 #include "base/cond.h"
@@ -101,31 +102,37 @@ static void free_parts(parley_client *client)
     pl_free(client);
 }
 
-static void choose(parley_client_options *chosen, const parley_client_options *options)
+/* @return false: the size of the options is not set */
+static bool choose(parley_client_options *chosen, const parley_client_options *options)
 {
-    if (options != NULL) {
-        memcpy(chosen, options, options->size < sizeof(*chosen) ? options->size : sizeof(*chosen));
+    if (options != NULL && !sized_copy(chosen, sizeof(*chosen), options)) {
+        return false;
     }
     chosen->outbox_bytes_max =
         chosen->outbox_bytes_max == 0 ? OUTBOX_BYTES_MAX : chosen->outbox_bytes_max;
     chosen->retry_initial_ms =
         chosen->retry_initial_ms == 0 ? RETRY_INITIAL_MS : chosen->retry_initial_ms;
     chosen->retry_max_ms = chosen->retry_max_ms == 0 ? RETRY_MAX_MS : chosen->retry_max_ms;
+    return true;
 }
 
 parley_error *parley_client_new(parley_channel *channel, const parley_client_options *options,
                                 parley_client **client)
 {
     struct pl_error err = PL_ERROR_INIT;
+    parley_client_options chosen = {.size = sizeof(chosen)};
+    *client = NULL;
+    if (!choose(&chosen, options)) {
+        return sdk_error(PARLEY_INVALID_ARGUMENT, "the size of parley_client_options is not set");
+    }
     struct opening *opening = pl_calloc(1, sizeof(*opening));
     parley_client *made = pl_calloc(1, sizeof(*made));
-    *client = NULL;
     if (made == NULL || opening == NULL) {
         pl_free(opening);
         pl_free(made);
         return sdk_error(PARLEY_RESOURCE_EXHAUSTED, "out of memory");
     }
-    choose(&made->options, options);
+    made->options = chosen;
     made->channel = channel;
     made->loop = channel->loop;
     pl_list_init(&made->subscriptions);

@@ -8,6 +8,7 @@
 
 #include "channel_impl.h"
 #include "error_impl.h"
+#include "sized.h"
 
 #include "base/id.h"
 #include "base/mem.h"
@@ -488,11 +489,15 @@ static enum parley_code keep(parley_client *client, struct outgoing *message, st
 parley_error *parley_client_send(parley_client *client, const parley_outgoing *message,
                                  parley_sent_fn on_sent, void *user)
 {
-    parley_error *error = refuse(message);
+    parley_outgoing given = {.size = 0};
+    if (!sized_copy(&given, sizeof(given), message)) {
+        return sdk_error(PARLEY_INVALID_ARGUMENT, "the size of parley_outgoing is not set");
+    }
+    parley_error *error = refuse(&given);
     if (error != NULL) {
         return error;
     }
-    struct outgoing *copy = copy_message(client, message);
+    struct outgoing *copy = copy_message(client, &given);
     if (copy == NULL) {
         return sdk_error(PARLEY_RESOURCE_EXHAUSTED, "out of memory");
     }

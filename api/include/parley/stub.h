@@ -84,7 +84,8 @@ typedef struct parley_retry_policy {
 } parley_retry_policy;
 #define PARLEY_RETRY_ON(code) (UINT32_C(1) << (code))
 
-/* Zero-initialise, set size = sizeof(parley_call_options), then what you need. NULL: defaults. */
+/* Zero-initialise, set size = sizeof(parley_call_options), then what you need. NULL: defaults.
+ * Without a size no call begins (INVALID_ARGUMENT). */
 typedef struct parley_call_options {
     size_t size;
     int64_t timeout_ms;              /* deadline of the whole call; 0: the channel's default */
@@ -148,8 +149,8 @@ typedef struct parley_call_events {
 } parley_call_events;
 
 /* @param request  the one request of a method without client streaming (half-closes); else NULL.
- * @param events   copied. @return valid until on_done returns; NULL: no memory (no callback).
- * @thread any */
+ * @param events   copied. @return valid until on_done returns; NULL: no memory, or options without
+ * their size (no callback). @thread any */
 PARLEY_API parley_call *parley_call_start(parley_channel *channel, const parley_method *method,
                                           const parley_call_options *options,
                                           const ProtobufCMessage *request,

@@ -417,6 +417,39 @@ static void test_driven_channel_works_in_the_applications_poll_loop(void **state
     assert_int_equal(atomic_load(&left.code), PARLEY_CANCELLED);
 }
 
+/* ---- callers that were compiled with another version of the options ---- */
+
+static void test_options_are_read_as_far_as_their_size(void **state)
+{
+    struct world *world = *state;
+    parley_metadata *metadata = parley_metadata_new();
+    struct {
+        parley_call_options known;
+        char more[64];
+    } newer;
+    assert_int_equal(parley_metadata_add(metadata, "authorization", "Bearer own"), 0);
+    memset(&newer, 0xff, sizeof(newer));
+    newer.known = (parley_call_options){.size = sizeof(newer), .metadata = metadata};
+    expect_code(send_hello(world->channel, &newer.known), PARLEY_OK);
+    assert_string_equal(fake_chat_last_token(world->chat), "Bearer own");
+    newer.known.size = offsetof(parley_call_options, metadata);
+    expect_code(send_hello(world->channel, &newer.known), PARLEY_OK);
+    assert_string_equal(fake_chat_last_token(world->chat), "Bearer secret");
+    parley_metadata_free(metadata);
+}
+
+static void test_options_without_their_size_are_refused(void **state)
+{
+    static const parley_call_events events = {.on_done = NULL};
+    struct world *world = *state;
+    parley_call_options options = {.timeout_ms = 10000};
+    expect_code(send_hello(world->channel, &options), PARLEY_INVALID_ARGUMENT);
+    assert_null(parley_call_start(
+        world->channel, &parley_v1_ChatService_methods[parley_v1_ChatService_M_SendStream],
+        &options, NULL, &events, NULL));
+    assert_int_equal(fake_chat_calls(world->chat, FAKE_SEND), 0);
+}
+
 /* ---- memory ---- */
 
 struct attempt {
@@ -463,6 +496,8 @@ int main(void)
         WITH_WORLD(test_unary_call_gets_its_answer),
         WITH_WORLD(test_error_carries_code_and_retry_hint),
         WITH_WORLD(test_metadata_travels_both_ways),
+        WITH_WORLD(test_options_are_read_as_far_as_their_size),
+        WITH_WORLD(test_options_without_their_size_are_refused),
         WITH_WORLD(test_token_is_replaced_for_later_calls_and_by_a_call_for_itself),
         WITH_WORLD(test_d3_deadline_ends_a_call_that_is_not_answered),
         cmocka_unit_test(test_d3_deadline_covers_the_wait_for_a_connection),

@@ -354,8 +354,9 @@ static void test_bad_channels_are_refused_or_fail_their_calls(void **state)
     expect_code(parley_channel_new("", NULL, &channel), PARLEY_INVALID_ARGUMENT);
     expect_code(parley_channel_new(NULL, NULL, &channel), PARLEY_INVALID_ARGUMENT);
     assert_null(channel);
-    parley_channel_options options = {
-        .size = sizeof(options), .use_tls = true, .ca_file = "/nowhere"};
+    parley_channel_options options = {.use_tls = true, .ca_file = "/nowhere"};
+    expect_code(parley_channel_new("localhost:1", &options, &channel), PARLEY_INVALID_ARGUMENT);
+    options.size = sizeof(options);
     parley_error *error = parley_channel_new("localhost:1", &options, &channel);
     assert_non_null(strstr(parley_error_message(error), "/nowhere"));
     assert_int_not_equal(parley_error_code(error), PARLEY_OK);

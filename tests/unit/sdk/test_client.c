@@ -143,6 +143,15 @@ static void test_conversation_is_created(void **state)
     assert_null(response);
 }
 
+static void test_client_options_without_their_size_are_refused(void **state)
+{
+    struct world *world = *state;
+    parley_client_options options = {.send_timeout_ms = 10000};
+    parley_client *client = world->client;
+    expect_code(parley_client_new(world->channel, &options, &client), PARLEY_INVALID_ARGUMENT);
+    assert_null(client);
+}
+
 struct driven {
     int events;
     int sent;
@@ -209,6 +218,7 @@ int main(void)
         WITH_WORLD(test_history_is_read_in_both_directions),
         WITH_WORLD(test_history_goes_on_where_it_stood_still_and_gives_up_when_nothing_comes),
         WITH_WORLD(test_conversation_is_created),
+        WITH_WORLD(test_client_options_without_their_size_are_refused),
         WITH_WORLD(test_client_works_on_a_driven_channel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -271,6 +271,22 @@ static void test_bad_messages_are_refused_before_they_are_queued(void **state)
     assert_int_equal(atomic_load(&world->fates.count), 0);
 }
 
+static void test_message_of_another_version_is_taken_and_one_without_a_size_refused(void **state)
+{
+    struct world *world = *state;
+    struct {
+        parley_outgoing known;
+        char more[64];
+    } newer;
+    memset(&newer, 0xff, sizeof(newer));
+    newer.known = text("hello");
+    newer.known.size = sizeof(newer);
+    expect_code(parley_client_send_wait(world->client, &newer.known, NULL), PARLEY_OK);
+    newer.known.size = 0;
+    expect_code(parley_client_send_wait(world->client, &newer.known, NULL),
+                PARLEY_INVALID_ARGUMENT);
+}
+
 static void test_message_expires(void **state)
 {
     struct world *world = *state;
@@ -353,6 +369,7 @@ int main(void)
         WITH_WORLD(test_what_no_retry_mends_fails_all),
         WITH_WORLD(test_outbox_is_bounded_in_bytes),
         WITH_WORLD(test_bad_messages_are_refused_before_they_are_queued),
+        WITH_WORLD(test_message_of_another_version_is_taken_and_one_without_a_size_refused),
         WITH_WORLD(test_message_expires),
         WITH_WORLD(test_waiting_in_a_callback_is_refused_and_sending_is_not),
         WITH_WORLD(test_sending_while_the_client_is_freed_is_refused),
