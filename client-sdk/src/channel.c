@@ -79,16 +79,35 @@ static enum parley_code set_up_tls(parley_channel *channel, const parley_channel
     return code;
 }
 
-static parley_metadata *make_token_metadata(const char *token)
+/* RFC 6750 section 2.1: printable, without blanks. */
+static bool is_token(const char *token)
+{
+    size_t len = 0;
+    while (token[len] > ' ' && token[len] <= '~') {
+        len++;
+    }
+    return len > 0 && token[len] == '\0';
+}
+
+/* @param metadata  owned; NULL without a token, and on failure */
+static enum parley_code make_token_metadata(const char *token, parley_metadata **metadata,
+                                            struct pl_error *err)
 {
     char value[8192];
-    parley_metadata *metadata = parley_metadata_new();
-    if (metadata == NULL || !pl_text_format(value, sizeof(value), "Bearer %s", token) ||
-        parley_metadata_add(metadata, "authorization", value) != 0) {
-        parley_metadata_free(metadata);
-        return NULL;
+    *metadata = NULL;
+    if (token == NULL) {
+        return PARLEY_OK;
     }
-    return metadata;
+    if (!is_token(token) || !pl_text_format(value, sizeof(value), "Bearer %s", token)) {
+        return pl_fail_field(err, "token", "the token is no printable text of up to 8 KiB");
+    }
+    parley_metadata *made = parley_metadata_new();
+    if (made == NULL || parley_metadata_add(made, "authorization", value) != 0) {
+        parley_metadata_free(made);
+        return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "out of memory");
+    }
+    *metadata = made;
+    return PARLEY_OK;
 }
 
 /* "a:1,b:2": what the certificate and :authority are about is the first of them. */
@@ -111,13 +130,7 @@ static enum parley_code set_up_text(parley_channel *channel, const char *target,
     if (channel->target == NULL || channel->authority == NULL || channel->user_agent == NULL) {
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "out of memory");
     }
-    if (options->token != NULL) {
-        channel->token_metadata = make_token_metadata(options->token);
-        if (channel->token_metadata == NULL) {
-            return pl_fail_field(err, "token", "the token is no printable text of up to 8 KiB");
-        }
-    }
-    return PARLEY_OK;
+    return make_token_metadata(options->token, &channel->token_metadata, err);
 }
 
 static enum parley_code set_up(parley_channel *channel, const char *target,
@@ -294,19 +307,16 @@ void parley_channel_free(parley_channel *channel)
 
 parley_error *parley_channel_set_token(parley_channel *channel, const char *token)
 {
+    struct pl_error err = PL_ERROR_INIT;
     struct errand *errand = pl_calloc(1, sizeof(*errand));
     if (errand == NULL) {
         return sdk_error(PARLEY_RESOURCE_EXHAUSTED, "out of memory");
     }
     errand->mail.deliver = deliver_token;
     errand->channel = channel;
-    if (token != NULL) {
-        errand->metadata = make_token_metadata(token);
-        if (errand->metadata == NULL) {
-            pl_free(errand);
-            return sdk_error(PARLEY_INVALID_ARGUMENT,
-                             "the token is no printable text of up to 8 KiB");
-        }
+    if (make_token_metadata(token, &errand->metadata, &err) != PARLEY_OK) {
+        pl_free(errand);
+        return sdk_error_from(&err);
     }
     pl_loop_post(channel->loop, &errand->mail);
     return NULL;

@@ -320,6 +320,9 @@ parley_error *parley_client_create_conversation(parley_client *client, const cha
 {
     Parley__V1__CreateConversationRequest request = PARLEY__V1__CREATE_CONVERSATION_REQUEST__INIT;
     ProtobufCMessage *answer = NULL;
+    if (response != NULL) {
+        *response = NULL;
+    }
     char **members = pl_calloc(member_count, sizeof(*members));
     if (members == NULL) {
         return sdk_error(PARLEY_RESOURCE_EXHAUSTED, "out of memory");

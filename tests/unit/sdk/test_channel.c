@@ -6,6 +6,7 @@
 #include "sdk_world.h"
 
 #include "support/check.h"
+#include "support/failing_heap.h"
 #include "support/fake_chat.h"
 #include "support/tmp_dir.h"
 #include "support/wait.h"
@@ -311,6 +312,50 @@ static void test_cl11_tls_checks_the_authority_and_the_name(void **state)
     certs_remove(&certs);
 }
 
+/* ---- tokens ---- */
+
+static void test_token_that_cannot_be_sent_is_refused(void **state)
+{
+    static char big[8300];
+    const char *const tokens[] = {"", "two\nlines", "two words", "\xc3\xa4", big};
+    parley_channel *driven = channel_with(
+        "localhost:1",
+        &(parley_channel_options){.size = sizeof(parley_channel_options), .is_driven = true});
+    (void)state;
+    memset(big, 'x', sizeof(big) - 1);
+    for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+        parley_channel_options options = {.size = sizeof(options), .token = tokens[i]};
+        parley_channel *channel = NULL;
+        expect_code(parley_channel_new("localhost:1", &options, &channel), PARLEY_INVALID_ARGUMENT);
+        expect_code(parley_channel_set_token(driven, tokens[i]), PARLEY_INVALID_ARGUMENT);
+    }
+    parley_channel_free(driven);
+}
+
+static bool is_token_set(parley_channel *channel, size_t failing)
+{
+    failing_heap_start();
+    failing_heap_fail_nth(failing);
+    parley_error *error = parley_channel_set_token(channel, "secret");
+    bool has_failed = failing_heap_failures() > 0;
+    failing_heap_stop();
+    expect_code(error, has_failed ? PARLEY_RESOURCE_EXHAUSTED : PARLEY_OK);
+    return !has_failed;
+}
+
+static void test_token_without_memory_for_it_is_not_called_a_bad_one(void **state)
+{
+    parley_channel_options options = {.size = sizeof(options), .is_driven = true};
+    parley_channel *channel = channel_with("localhost:1", &options);
+    size_t failing = 1;
+    (void)state;
+    while (!is_token_set(channel, failing)) {
+        failing++;
+    }
+    assert_true(failing > 3);
+    parley_channel_free(channel);
+}
+
 /* ---- targets ---- */
 
 static void test_unix_socket_is_a_target(void **state)
@@ -382,6 +427,8 @@ int main(void)
         cmocka_unit_test(test_cl10_calls_over_the_servers_limit_wait_for_room),
         cmocka_unit_test(test_channel_connects_when_it_is_told_to),
         cmocka_unit_test(test_cl11_tls_checks_the_authority_and_the_name),
+        cmocka_unit_test(test_token_that_cannot_be_sent_is_refused),
+        cmocka_unit_test(test_token_without_memory_for_it_is_not_called_a_bad_one),
         cmocka_unit_test(test_unix_socket_is_a_target),
         cmocka_unit_test(test_names_are_resolved_and_every_address_is_tried),
         cmocka_unit_test(test_bad_channels_are_refused_or_fail_their_calls),

@@ -4,6 +4,7 @@
 
 #include "parley/client.h"
 #include "support/check.h"
+#include "support/failing_heap.h"
 #include "support/fake_chat.h"
 #include "support/wait.h"
 
@@ -143,6 +144,21 @@ static void test_conversation_is_created(void **state)
     assert_null(response);
 }
 
+static void test_conversation_that_cannot_be_asked_for_gives_no_response(void **state)
+{
+    static const char *const members[] = {"bob"};
+    static Parley__V1__CreateConversationResponse old;
+    struct world *world = *state;
+    Parley__V1__CreateConversationResponse *response = &old;
+    failing_heap_start();
+    failing_heap_fail_from(1);
+    parley_error *error =
+        parley_client_create_conversation(world->client, "team", NULL, members, 1, &response);
+    failing_heap_stop();
+    expect_code(error, PARLEY_RESOURCE_EXHAUSTED);
+    assert_null(response);
+}
+
 static void test_client_options_without_their_size_are_refused(void **state)
 {
     struct world *world = *state;
@@ -218,6 +234,7 @@ int main(void)
         WITH_WORLD(test_history_is_read_in_both_directions),
         WITH_WORLD(test_history_goes_on_where_it_stood_still_and_gives_up_when_nothing_comes),
         WITH_WORLD(test_conversation_is_created),
+        WITH_WORLD(test_conversation_that_cannot_be_asked_for_gives_no_response),
         WITH_WORLD(test_client_options_without_their_size_are_refused),
         WITH_WORLD(test_client_works_on_a_driven_channel),
     };
