@@ -342,6 +342,16 @@ bool pl_session_is_overfull(const struct pl_session *session)
     return session->is_server && session->queued_bytes >= OVERFULL_FACTOR * full_mark(session);
 }
 
+void pl_session_visit_streams(struct pl_session *session, void (*visit)(struct pl_stream *stream))
+{
+    PL_LIST_FOREACH_SAFE (node, following, &session->streams) {
+        struct pl_stream *stream = PL_LIST_ENTRY(node, struct pl_stream, node);
+        if (stream->is_user_open) {
+            visit(stream);
+        }
+    }
+}
+
 void pl_session_announce_shutdown(struct pl_session *session)
 {
     if (session->is_server) {

@@ -205,6 +205,9 @@ void pl_stream_pause(struct pl_stream *stream, bool paused);
 /* Reset. Client: CANCEL. What is queued is dropped; on_close follows. */
 void pl_stream_cancel(struct pl_stream *stream, uint32_t h2_error);
 
+/* Streams with a life of the user's; `visit` may write to them and end them. */
+void pl_session_visit_streams(struct pl_session *session, void (*visit)(struct pl_stream *stream));
+
 void pl_stream_set_user(struct pl_stream *stream, void *user);
 void *pl_stream_user(const struct pl_stream *stream);
 /* Memory of this call, gone after on_close. */

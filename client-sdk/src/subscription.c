@@ -256,6 +256,10 @@ static void on_message(void *user, const ProtobufCMessage *raw)
     case PARLEY__V1__SUBSCRIBE_RESPONSE__KIND_REMOVED:
         take_removed(subscription, response->removed);
         break;
+    case PARLEY__V1__SUBSCRIBE_RESPONSE__KIND_RECONNECT:
+        break_off(subscription, false,
+                  sdk_error(PARLEY_UNAVAILABLE, "the server asks to connect again"));
+        break;
     default:
         break; /* of a newer server */
     }

@@ -243,6 +243,13 @@ void call_on_writable(parley_server_call *call)
     }
 }
 
+void call_on_leaving(parley_server_call *call)
+{
+    if (!call->is_over && call->tell_leaving != NULL) {
+        call->tell_leaving(call);
+    }
+}
+
 void call_on_close(parley_server_call *call, enum parley_code code)
 {
     struct call_lane *lane = call->lane;

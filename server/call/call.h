@@ -43,6 +43,10 @@ int call_send_frames(parley_server_call *call, struct pl_buf *frames, size_t off
 struct call_slots *call_keep_slot(parley_server_call *call);
 void call_leave_slot(struct call_slots *slots); /* NULL is fine */
 
+/* Have `tell` called if the client is asked to connect again, because the server drains or its
+ * connection is old, so that it can be told what that means for this call. The call goes on. */
+void call_tell_leaving(parley_server_call *call, void (*tell)(parley_server_call *call));
+
 /* Append the frame of a message to a buffer, for call_send_frames; as pl_buf_append. @thread any */
 PL_MUST_CHECK int call_append_frame(struct pl_buf **frames, const ProtobufCMessage *message);
 

@@ -85,6 +85,7 @@ struct parley_server_call {
     parley_metadata *headers; /* until they are sent */
     parley_metadata *trailers;
     void *user;
+    void (*tell_leaving)(parley_server_call *call); /* NULL: nobody wants to know */
     struct pl_timer deadline;
     int64_t deadline_ms; /* of the loop's clock; INT64_MAX: none */
     int64_t opened_ns;

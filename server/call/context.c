@@ -112,6 +112,11 @@ void *parley_server_call_alloc(parley_server_call *call, size_t size)
     return pl_arena_alloc(call->arena, size);
 }
 
+void call_tell_leaving(parley_server_call *call, void (*tell)(parley_server_call *call))
+{
+    call->tell_leaving = tell;
+}
+
 void parley_server_call_set_user(parley_server_call *call, void *user)
 {
     call->user = user;

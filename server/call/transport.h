@@ -70,6 +70,8 @@ parley_server_call *call_open(struct call_lane *lane, const struct call_opening 
 void call_on_message(parley_server_call *call, const uint8_t *data, size_t len);
 void call_on_half_close(parley_server_call *call);
 void call_on_writable(parley_server_call *call);
+/* The client was asked to connect again; this call goes on. At most once. */
+void call_on_leaving(parley_server_call *call);
 /* The last event, exactly once, also after finish and cancel. code: OK if the answer went out
  * whole. */
 void call_on_close(parley_server_call *call, enum parley_code code);

@@ -135,20 +135,31 @@ void grpc_on_accept(void *owner, int fd)
     pl_metric_add(&grpc_metrics[GRPC_METRIC_ACCEPTED], 1);
 }
 
+/* After GOAWAY, which goes out first: what they begin now goes elsewhere. */
+static void tell_calls(struct grpc_link *link)
+{
+    pl_session_visit_streams(pl_conn_session(link->conn), grpc_stream_tell_leaving);
+}
+
 void grpc_link_announce(struct grpc_link *link)
 {
     if (link->phase == GRPC_OPEN) {
         link->phase = GRPC_ANNOUNCED;
         pl_session_announce_shutdown(pl_conn_session(link->conn));
+        tell_calls(link);
     }
 }
 
 void grpc_link_leave(struct grpc_link *link, const char *why)
 {
     if (link->phase < GRPC_LEAVING) {
+        bool is_told = link->phase == GRPC_ANNOUNCED;
         link->phase = GRPC_LEAVING;
         link->left_ms = pl_loop_now_ms(link->port->loop);
         pl_session_goaway(pl_conn_session(link->conn), H2_NO_ERROR, why);
+        if (!is_told) {
+            tell_calls(link);
+        }
         pl_conn_close_when_over(link->conn);
     }
 }

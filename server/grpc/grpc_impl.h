@@ -94,6 +94,7 @@ struct grpc_server {
 };
 
 /* stream.c */
+void grpc_stream_tell_leaving(struct pl_stream *stream);
 extern const struct pl_session_events grpc_session_events;
 
 /* conn.c */

@@ -136,6 +136,14 @@ static void on_writable(void *owner, struct pl_stream *stream)
     }
 }
 
+void grpc_stream_tell_leaving(struct pl_stream *stream)
+{
+    parley_server_call *call = pl_stream_user(stream);
+    if (call != NULL) {
+        call_on_leaving(call);
+    }
+}
+
 static void on_close(void *owner, struct pl_stream *stream, const struct pl_status *status)
 {
     (void)owner;

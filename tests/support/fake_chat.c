@@ -582,6 +582,24 @@ static void end_all(struct fake_chat *chat, struct wish *wish)
     }
 }
 
+static void tell_all(struct fake_chat *chat, const Parley__V1__SubscribeResponse *response)
+{
+    PL_LIST_FOREACH (node, &chat->subscribers) {
+        (void)parley_server_call_send(PL_LIST_ENTRY(node, struct subscriber, node)->call,
+                                      &response->base);
+    }
+}
+
+static void ask_all_to_reconnect(struct fake_chat *chat, struct wish *wish)
+{
+    Parley__V1__SubscribeResponse response = PARLEY__V1__SUBSCRIBE_RESPONSE__INIT;
+    Parley__V1__Reconnect reconnect = PARLEY__V1__RECONNECT__INIT;
+    (void)wish;
+    response.kind_case = PARLEY__V1__SUBSCRIBE_RESPONSE__KIND_RECONNECT;
+    response.reconnect = &reconnect;
+    tell_all(chat, &response);
+}
+
 static void remove_all(struct fake_chat *chat, struct wish *wish)
 {
     Parley__V1__SubscribeResponse response = PARLEY__V1__SUBSCRIBE_RESPONSE__INIT;
@@ -589,10 +607,7 @@ static void remove_all(struct fake_chat *chat, struct wish *wish)
     removed.conversation_id = (char *)(uintptr_t)wish->conversation;
     response.kind_case = PARLEY__V1__SUBSCRIBE_RESPONSE__KIND_REMOVED;
     response.removed = &removed;
-    PL_LIST_FOREACH (node, &chat->subscribers) {
-        (void)parley_server_call_send(PL_LIST_ENTRY(node, struct subscriber, node)->call,
-                                      &response.base);
-    }
+    tell_all(chat, &response);
 }
 
 unsigned fake_chat_calls(struct fake_chat *chat, enum fake_chat_rpc rpc)
@@ -683,6 +698,11 @@ void fake_chat_stall(struct fake_chat *chat, int64_t seq)
 void fake_chat_skip(struct fake_chat *chat, int64_t seq)
 {
     (void)on_loop(chat, set_skip, &(struct wish){.number = seq});
+}
+
+void fake_chat_ask_to_reconnect(struct fake_chat *chat)
+{
+    (void)on_loop(chat, ask_all_to_reconnect, &(struct wish){0});
 }
 
 void fake_chat_remove(struct fake_chat *chat, const char *conversation_id)

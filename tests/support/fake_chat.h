@@ -71,6 +71,8 @@ void fake_chat_repeat(struct fake_chat *chat, int64_t events);
 void fake_chat_skip(struct fake_chat *chat, int64_t seq);
 /* Leave the next History call that comes to that event there, without an end. */
 void fake_chat_stall(struct fake_chat *chat, int64_t seq);
+/* Ask subscribers to subscribe again. */
+void fake_chat_ask_to_reconnect(struct fake_chat *chat);
 /* Tell subscribers that they are no longer members. */
 void fake_chat_remove(struct fake_chat *chat, const char *conversation_id);
 /* Close listener and connections now, as a crash does, and start again at the same address with the

@@ -98,6 +98,16 @@ static int on_removed(void *owner, const char *conversation_id)
     return sent;
 }
 
+static void tell_leaving(parley_server_call *call)
+{
+    const struct subscription *subscription = parley_server_call_user(call);
+    Parley__V1__SubscribeResponse response = PARLEY__V1__SUBSCRIBE_RESPONSE__INIT;
+    Parley__V1__Reconnect reconnect = PARLEY__V1__RECONNECT__INIT;
+    response.kind_case = PARLEY__V1__SUBSCRIBE_RESPONSE__KIND_RECONNECT;
+    response.reconnect = &reconnect;
+    (void)send(subscription, &response);
+}
+
 static void on_failed(void *owner, const struct pl_error *err)
 {
     const struct subscription *subscription = owner;
@@ -217,6 +227,7 @@ void chat_on_subscribe(parley_v1_ChatService_srv_Subscribe_call *call,
     }
     subscription->call = base;
     parley_server_call_set_user(base, subscription);
+    call_tell_leaving(base, tell_leaving);
     parley_server_call_send_headers(base);
     subscription->stream =
         hub_stream_open(chat->hub, call_loop_index(base), user, &stream_events, subscription);

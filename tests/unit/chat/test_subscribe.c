@@ -105,6 +105,20 @@ static void test_the_log_comes_first_and_then_what_is_new(void **state)
     assert_false(caller->is_finished);
 }
 
+static void test_who_is_to_connect_again_is_told_and_served_on(void **state)
+{
+    struct desk *desk = *state;
+    desk_create(desk, "a", "alice", NULL);
+    struct caller *caller = follow(desk, "a", 0);
+    caller_wait_answers(caller, 2);
+    call_on_leaving(caller->call);
+    assert_int_equal(caller->answer_count, 3);
+    assert_int_equal(told(caller, 2)->kind_case, PARLEY__V1__SUBSCRIBE_RESPONSE__KIND_RECONNECT);
+    (void)desk_send(desk, "a", "alice", "live", "now");
+    caller_wait_answers(caller, 4);
+    assert_event(caller, 3, "a", 2);
+}
+
 static void test_a_cursor_skips_what_was_seen(void **state)
 {
     struct desk *desk = *state;
@@ -336,6 +350,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_the_log_comes_first_and_then_what_is_new),
+        TEST(test_who_is_to_connect_again_is_told_and_served_on),
         TEST(test_a_cursor_skips_what_was_seen),
         TEST(test_a_cursor_beyond_the_log_is_refused),
         TEST(test_who_may_follow_nothing_gets_not_found),

@@ -212,6 +212,23 @@ static void test_retry_waits_as_long_as_the_server_asks(void **state)
     assert_true(wait_deadline(0) >= early);
 }
 
+static void test_it_goes_where_the_server_asks_it_to_and_misses_nothing(void **state)
+{
+    struct world *world = *state;
+    say(world, 2);
+    (void)follow(world, 0);
+    WAIT_FOR(atomic_load(&world->seen.caught_up) == 1);
+    fake_chat_ask_to_reconnect(world->chat);
+    say(world, 3);
+    WAIT_FOR(atomic_load(&world->seen.caught_up) == 2);
+    WAIT_FOR(atomic_load(&world->seen.events) == 5);
+    assert_int_equal(fake_chat_calls(world->chat, FAKE_SUBSCRIBE), 2);
+    WAIT_FOR(fake_chat_subscribers(world->chat) == 1);
+    assert_int_equal(atomic_load(&world->seen.interrupted), 1);
+    assert_int_equal(atomic_load(&world->seen.disorder), 0);
+    assert_int_equal(atomic_load(&world->seen.done), 0);
+}
+
 static void test_cancelled_subscription_is_done_without_an_error(void **state)
 {
     struct world *world = *state;
@@ -311,6 +328,7 @@ int main(void)
         WITH_WORLD(test_hole_at_the_end_of_the_replay_is_asked_for_again),
         WITH_WORLD(test_what_no_retry_mends_ends_it_once),
         WITH_WORLD(test_retry_waits_as_long_as_the_server_asks),
+        WITH_WORLD(test_it_goes_where_the_server_asks_it_to_and_misses_nothing),
         WITH_WORLD(test_cancelled_subscription_is_done_without_an_error),
         WITH_WORLD(test_subscription_is_cancelled_while_it_waits_to_retry),
         WITH_WORLD(test_free_ends_subscriptions_first),
