@@ -6,13 +6,14 @@ import tempfile
 import time
 from functools import partial
 
+import grpc
 from checker import check
 from clients import Reader, Sender, Single, Streaming
 from history import Log, event_of, read_logs
 from nemesis import Nemesis
 from official import Caller
 from sdk import SdkReader, SdkSender
-from sending import read_all
+from sending import BROKEN, read_all
 from world import World
 
 
@@ -85,8 +86,18 @@ class Campaign:
                 self.findings.append(f"{client.name} does not end in {seconds} s")
 
     def read_store(self):
+        """A node may still be getting over the last fault, and says so."""
+        end = time.monotonic() + 30
         owner = Caller(self.world.addresses()[-1], self.world.token(self.args.bin, "owner"))
-        store = {room: [event_of(event) for event in read_all(owner, room)] for room in self.rooms}
+        store = {}
+        while len(store) < len(self.rooms):
+            room = self.rooms[len(store)]
+            try:
+                store[room] = [event_of(event) for event in read_all(owner, room)]
+            except grpc.RpcError as error:
+                if error.code() not in BROKEN or time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
         owner.close()
         return store
 
