@@ -149,6 +149,15 @@ X(cache_ttl, DURATION, "cache.ttl", "60s", 100, 24 * CONFIG_HOUR, "", 0,        
   "Age of an entry; so long may old state be read when a memcached could not be told of a write.") \
 X(cache_timeout_ms, DURATION, "cache.timeout_ms", "50", 1, 10 * CONFIG_SECOND, "", 0,              \
   "Longest wait for a memcached; one that fails is left alone for a second.")                      \
+X(retention_days, INT, "retention.days", "0", 0, 36500, "days", 0,                                 \
+  "Age at which an event of a conversation is trimmed; 0: none.")                                  \
+X(retention_messages, INT, "retention.messages", "0", 0, 1000000000, "messages", 0,                \
+  "Messages of a conversation that are kept, the newest; older events are trimmed. 0: all.")       \
+X(retention_every_ms, DURATION, "retention.every_ms", "1h", 100, 720 * CONFIG_HOUR, "", 0,         \
+  "Pause between two rounds over all conversations. Each node with such a limit makes rounds; in " \
+  "a large cluster a few are enough.")                                                             \
+X(retention_rate, INT, "retention.rate", "2000", 1, 1000000, "events", 0,                          \
+  "Events that a node trims in a second, at most.")                                                \
 X(bus_kind, ENUM, "bus.kind", "none", 0, 0, "none|nats|rabbitmq", 0,                               \
   "How nodes over one store hear of each other's messages at once; none: this node is alone.")     \
 X(bus_servers, STRING, "bus.servers", "nats://127.0.0.1:4222", 0, 0, "", 0,                        \

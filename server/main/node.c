@@ -18,7 +18,10 @@
 #include "main/cache.h"
 #include "main/key.h"
 #include "main/store.h"
+#include "retention/trimmer.h"
 #include "transport/tls.h"
+
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
 
 struct node {
     const struct config *config;
@@ -28,6 +31,7 @@ struct node {
     struct auth *auth;
     struct bus *bus; /* NULL: none */
     struct hub *hub;
+    struct trimmer *trimmer; /* NULL: all is kept */
     struct chat *chat;
     struct health *health;
     struct reflection *reflection;
@@ -138,6 +142,46 @@ static enum parley_code listen_grpc(struct node *node, struct pl_error *err)
     return grpc_server_start(node->loops, node->server, &options, &node->grpc, err);
 }
 
+static void run_trimmer_start(struct pl_loop *loop, void *context)
+{
+    struct node *node = context;
+    (void)loop;
+    if (trimmer_start(node->trimmer) != 0) {
+        trimmer_free(node->trimmer);
+        node->trimmer = NULL;
+    }
+}
+
+static void run_trimmer_stop(struct pl_loop *loop, void *context)
+{
+    (void)loop;
+    trimmer_stop(((struct node *)context)->trimmer);
+}
+
+static enum parley_code start_trimmer(struct node *node, struct pl_error *err)
+{
+    const struct config *config = node->config;
+    const struct trimmer_options options = {
+        .store = node->store,
+        .loop = loops_get(node->loops, 0),
+        .retention = {.age_ms = config->retention_days * DAY_MS,
+                      .messages = config->retention_messages},
+        .every_ms = config->retention_every_ms,
+        .per_second = config->retention_rate,
+    };
+    trimmer_register_metrics();
+    if (config->retention_days == 0 && config->retention_messages == 0) {
+        return PARLEY_OK;
+    }
+    node->trimmer = trimmer_new(&options);
+    if (node->trimmer != NULL) {
+        loops_call(node->loops, 0, run_trimmer_start, node);
+    }
+    return node->trimmer != NULL
+               ? PARLEY_OK
+               : pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for the trimmer");
+}
+
 enum parley_code node_open(const struct config *config, struct node **out, struct pl_error *err)
 {
     struct node *node = pl_xcalloc(1, sizeof(*node));
@@ -160,6 +204,9 @@ enum parley_code node_open(const struct config *config, struct node **out, struc
     }
     if (code == PARLEY_OK) {
         code = loops_start(node->loops, err);
+    }
+    if (code == PARLEY_OK) {
+        code = start_trimmer(node, err);
     }
     if (code == PARLEY_OK) {
         code = listen_grpc(node, err);
@@ -210,6 +257,9 @@ void node_close(struct node *node)
     if (node->grpc != NULL) {
         grpc_server_stop(node->grpc);
     }
+    if (node->trimmer != NULL) {
+        loops_call(node->loops, 0, run_trimmer_stop, node);
+    }
     bus_stop(node->bus);
     /* What the store completes comes back to the loops by mail, so they outlive it. */
     store_close(node->store);
@@ -220,6 +270,7 @@ void node_close(struct node *node)
     reflection_free(node->reflection);
     health_free(node->health);
     chat_free(node->chat);
+    trimmer_free(node->trimmer);
     hub_free(node->hub);
     bus_free(node->bus);
     server_free(node->server);

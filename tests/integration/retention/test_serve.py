@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Retention as users of a node see it: what is past what is kept goes by itself; who asks for it is
+told; what comes after is as before. On the embedded store and on MariaDB, with a cache before them."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
+
+from mariadb import Shards, start_node  # noqa: E402
+from official import Caller  # noqa: E402
+from parleyd import Parleyd, clean_environment, wait_for  # noqa: E402
+
+BIN = os.environ["PARLEY_BIN"]
+KEPT = 20
+SENT = 120
+FIRST = SENT + 2 - KEPT  # seq 1 is the creation
+SETTINGS = ("--retention-messages", str(KEPT), "--retention-every-ms", "100ms",
+            "--cache-kind", "memory")
+
+
+def body(seq):
+    return f"the text of {seq}".encode()
+
+
+class Promises:
+    """What holds on every store; self.nodes trim it, all of them at once."""
+
+    def caller(self, user, node=0):
+        caller = Caller(self.nodes[node].address, self.nodes[node].token(user))
+        self.addCleanup(caller.close)
+        return caller
+
+    def counter(self, name):
+        total = 0
+        for node in self.nodes:
+            with urllib.request.urlopen(f"http://{node.admin}/metrics") as page:
+                lines = page.read().decode().splitlines()
+            total += sum(float(line.split()[1]) for line in lines if line.split()[0] == name)
+        return total
+
+    def fill(self, room):
+        alice = self.caller("alice")
+        alice.create(room, ("bob",))
+        self.first = alice.send(room, "m2", body(2))
+        for seq in range(3, SENT + 2):
+            alice.send(room, f"m{seq}", body(seq))
+        wait_for(lambda: self.oldest(alice, room) == FIRST, "the trimmer")
+        return alice
+
+    @staticmethod
+    def oldest(caller, room):
+        return caller.history(room, limit=1)[0][0].seq
+
+    def test_history_begins_with_what_is_kept(self):
+        alice = self.fill("history")
+        for from_seq in (0, 1, FIRST - 1, FIRST):
+            events, _ = alice.history("history", from_seq=from_seq, limit=1000)
+            self.assertEqual([event.seq for event in events], list(range(FIRST, SENT + 2)))
+            self.assertEqual(events[0].message.body, body(FIRST))
+        events, _ = alice.history("history", backwards=True, limit=1000)
+        self.assertEqual([event.seq for event in events], list(range(SENT + 1, FIRST - 1, -1)))
+        self.assertEqual(alice.history("history", from_seq=FIRST - 1, backwards=True)[0], [])
+
+    def test_a_cursor_before_what_is_kept_is_told_so_and_goes_on(self):
+        alice = self.fill("cursor")
+        answers = self.caller("bob").subscribe([("cursor", 10)])
+        told = next(answers)
+        self.assertEqual(told.WhichOneof("kind"), "truncated")
+        self.assertEqual(told.truncated.conversation_id, "cursor")
+        self.assertEqual(told.truncated.first_seq, FIRST)
+        self.assertEqual([next(answers).event.seq for _ in range(KEPT)],
+                         list(range(FIRST, SENT + 2)))
+        self.assertEqual(next(answers).caught_up.seq, SENT + 1)
+        alice.send("cursor", "later", b"later")
+        self.assertEqual(next(answers).event.seq, SENT + 2)
+        answers.cancel()
+
+    def test_who_is_live_misses_nothing_while_it_is_trimmed(self):
+        alice = self.caller("alice")
+        alice.create("live")
+        answers = alice.subscribe([("live", 0)])
+        self.assertEqual(next(answers).event.seq, 1)
+        self.assertEqual(next(answers).WhichOneof("kind"), "caught_up")
+        for seq in range(2, SENT + 2):
+            alice.send("live", f"m{seq}", body(seq))
+        seen = []
+        while len(seen) < SENT:
+            answer = next(answers)
+            self.assertNotEqual(answer.WhichOneof("kind"), "truncated")
+            if answer.WhichOneof("kind") == "event":
+                seen.append(answer.event.seq)
+        self.assertEqual(seen, list(range(2, SENT + 2)))
+        answers.cancel()
+
+    def test_a_retry_of_what_is_gone_answers_with_its_first_seq_and_time(self):
+        alice = self.fill("retry")
+        self.assertEqual(alice.send("retry", "m2", body(2)), self.first)
+        self.assertEqual(alice.send("retry", "next", b"x").seq, SENT + 2)
+
+    def test_the_sdk_tells_of_it(self):
+        self.fill("sdk")
+        node = self.nodes[0]
+        tail = subprocess.Popen(
+            [os.path.join(BIN, "parley"), "tail", "sdk", "--from", "11", "--json"],
+            stdout=subprocess.PIPE, text=True,
+            env={**clean_environment(), "PARLEY_SERVER": node.address,
+                 "PARLEY_TOKEN": node.token("bob")})
+        try:
+            told = json.loads(tail.stdout.readline())
+            self.assertEqual((told["type"], told["first_seq"]), ("truncated", FIRST))
+            self.assertEqual(json.loads(tail.stdout.readline())["seq"], FIRST)
+        finally:
+            tail.kill()
+            tail.communicate()
+
+    def test_what_went_is_counted_and_logged(self):
+        before = self.counter("parley_retention_trimmed_total")
+        self.fill("counted")
+        wait_for(lambda: self.counter("parley_retention_trimmed_total") >= before + FIRST - 1,
+                 "the count")
+        wait_for(lambda: any("RETENTION_TRIMMED" in node.log() for node in self.nodes), "the log")
+        self.assertEqual(self.counter("parley_retention_failures_total"), 0)
+
+
+class Sqlite(Promises, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        scratch = tempfile.TemporaryDirectory(prefix="parley-retention-")
+        cls.addClassCleanup(scratch.cleanup)
+        cls.nodes = [Parleyd(BIN, scratch.name, SETTINGS).start()]
+        cls.addClassCleanup(cls.nodes[0].stop)
+
+
+class Mysql(Promises, unittest.TestCase):
+    """Two nodes, which both trim; a cache in memory would be wrong for them."""
+
+    @classmethod
+    def setUpClass(cls):
+        shards = Shards(2).start()
+        cls.addClassCleanup(shards.stop)
+        cls.nodes = []
+        for i in range(2):
+            cls.nodes.append(start_node(BIN, shards, f"node-{i}", SETTINGS[:-2]))
+            cls.addClassCleanup(cls.nodes[i].stop)
+
+
+if __name__ == "__main__":
+    unittest.main()
