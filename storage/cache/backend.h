@@ -10,8 +10,10 @@
 
 struct pl_buf;
 
-#define CACHE_KEY_MAX   200
-#define CACHE_ITEMS_MAX 16 /* in one look-up */
+#define CACHE_KEY_MAX          200
+#define CACHE_ITEMS_MAX        16 /* in one look-up */
+#define CACHE_REMOVALS_MAX     64 /* conversations in one round of deletes */
+#define CACHE_REMOVAL_KEYS_MAX 3
 
 struct cache_key {
     size_t len;
@@ -28,6 +30,13 @@ enum cache_outcome {
     CACHE_DONE,
     CACHE_REFUSED, /* add: it is there already; replace: it has changed, or is gone */
     CACHE_DOWN,    /* nothing is known: the server does not answer */
+};
+
+/* What is to be deleted of one conversation. */
+struct cache_removal {
+    struct store_bytes group;
+    size_t count;
+    struct cache_key keys[CACHE_REMOVAL_KEYS_MAX];
 };
 
 struct cache_backend;
@@ -47,11 +56,11 @@ struct cache_backend_ops {
     enum cache_outcome (*set)(struct cache_backend *backend, unsigned lane,
                               struct store_bytes group, const struct cache_key *key,
                               struct pl_buf *value);
-    /* Delete keys. DOWN: they may still be there, and are owed: the backend does not read from that
-     * server again before they are deleted or too old. */
+    /* Delete the keys of up to CACHE_REMOVALS_MAX conversations: one round trip to each server that
+     * has some of them. DOWN: some may still be there, and are owed: the backend does not read from
+     * their server again before they are deleted or too old. */
     enum cache_outcome (*remove)(struct cache_backend *backend, unsigned lane,
-                                 struct store_bytes group, const struct cache_key *keys,
-                                 size_t count);
+                                 const struct cache_removal *removals, size_t count);
     /* Do what is owed, if it is time. False: nothing is. NULL: there is never anything. */
     bool (*tend)(struct cache_backend *backend, unsigned lane);
     void (*close)(struct cache_backend *backend);

@@ -45,7 +45,8 @@ struct cache_lane {
     struct pl_map *loads;   /* own: by key, those that a miss may still join */
     struct pl_map *settled; /* own: scratch of cache_write_settle */
     bool owes;              /* own: a delete of this lane may still be owed */
-    struct cache_item items[CACHE_WANTS_MAX + 1]; /* own: scratch of one look-up */
+    struct cache_item items[CACHE_WANTS_MAX + 1];      /* own: scratch of one look-up */
+    struct cache_removal removals[CACHE_REMOVALS_MAX]; /* own: the same of cache_write_settle */
     struct {
         pthread_mutex_t mutex;
         pthread_cond_t ready;

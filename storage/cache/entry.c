@@ -33,6 +33,18 @@ void cache_key_make(struct cache_key *key, const char *prefix, enum cache_kind k
     key->len = strlen(key->text);
 }
 
+void cache_removal_make(struct cache_removal *removal, const char *prefix,
+                        struct store_bytes conversation, bool has_members)
+{
+    static const enum cache_kind kinds[] = {CACHE_CONVERSATION, CACHE_TAIL, CACHE_EPOCH};
+    const struct store_bytes nobody = {"", 0};
+    removal->group = conversation;
+    removal->count = has_members ? 3 : 2;
+    for (size_t i = 0; i < removal->count; i++) {
+        cache_key_make(&removal->keys[i], prefix, kinds[i], conversation, nobody, 0);
+    }
+}
+
 /* ---- writing ---- */
 
 static uint8_t *put_number(uint8_t *to, uint64_t number, size_t bytes)

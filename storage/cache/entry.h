@@ -52,6 +52,10 @@ struct cache_tail {
 void cache_key_make(struct cache_key *key, const char *prefix, enum cache_kind kind,
                     struct store_bytes conversation, struct store_bytes user, int64_t block);
 
+/* What a write deletes. @param has_members  it changed members */
+void cache_removal_make(struct cache_removal *removal, const char *prefix,
+                        struct store_bytes conversation, bool has_members);
+
 /* All encoders: @return owned (pl_buf_unref), or NULL: no memory. */
 struct pl_buf *cache_encode_bare(enum cache_kind kind, enum cache_form form, int64_t expires_at_ms,
                                  uint64_t stamp);

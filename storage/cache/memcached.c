@@ -88,32 +88,43 @@ static memcached_return_t operate(const struct visit *visit, operation_fn operat
 
 /* ---- deletes, and what is owed ---- */
 
-struct removal {
-    const struct cache_key *keys;
+/* Removals that one server has to do. */
+struct chore {
     size_t count;
+    const struct cache_removal *removals[CACHE_REMOVALS_MAX];
 };
 
+static memcached_return_t remove_key(memcached_st *connection, const struct cache_key *key,
+                                     bool is_last)
+{
+    (void)memcached_behavior_set(connection, MEMCACHED_BEHAVIOR_NOREPLY, !is_last);
+    memcached_return_t rc = memcached_delete(connection, key->text, key->len, 0);
+    (void)memcached_behavior_set(connection, MEMCACHED_BEHAVIOR_NOREPLY, 0);
+    return rc == MEMCACHED_NOTFOUND ? MEMCACHED_SUCCESS : rc;
+}
+
+/* Only the last is answered: a server does what comes on one connection one after the other. What
+ * fails ends the connection, and all of it is done again. */
 static memcached_return_t remove_once(memcached_st *connection, void *context)
 {
-    const struct removal *removal = context;
+    const struct chore *chore = context;
     memcached_return_t rc = MEMCACHED_SUCCESS;
-    for (size_t i = 0; i < removal->count && rc == MEMCACHED_SUCCESS; i++) {
-        rc = memcached_delete(connection, removal->keys[i].text, removal->keys[i].len, 0);
-        rc = rc == MEMCACHED_NOTFOUND ? MEMCACHED_SUCCESS : rc;
+    for (size_t i = 0; i < chore->count && rc == MEMCACHED_SUCCESS; i++) {
+        const struct cache_removal *removal = chore->removals[i];
+        for (size_t j = 0; j < removal->count && rc == MEMCACHED_SUCCESS; j++) {
+            bool is_last = i + 1 == chore->count && j + 1 == removal->count;
+            rc = remove_key(connection, &removal->keys[j], is_last);
+        }
     }
     return rc;
 }
 
 static memcached_return_t pay_debt(const struct visit *visit, struct store_bytes conversation)
 {
-    static const enum cache_kind kinds[] = {CACHE_CONVERSATION, CACHE_TAIL, CACHE_EPOCH};
-    const struct store_bytes nobody = {"", 0};
-    struct cache_key keys[PL_COUNT(kinds)];
-    struct removal removal = {keys, PL_COUNT(kinds)};
-    for (size_t i = 0; i < PL_COUNT(kinds); i++) {
-        cache_key_make(&keys[i], visit->memcached->prefix, kinds[i], conversation, nobody, 0);
-    }
-    return operate(visit, remove_once, &removal);
+    struct cache_removal removal;
+    struct chore chore = {.count = 1, .removals = {&removal}};
+    cache_removal_make(&removal, visit->memcached->prefix, conversation, true);
+    return operate(visit, remove_once, &chore);
 }
 
 static memcached_return_t ask_version(memcached_st *connection, void *context)
@@ -155,14 +166,19 @@ static bool take_permit(struct visit *visit, enum cache_permit permit)
     return is_free;
 }
 
-static void find_server(struct visit *visit, struct cache_backend *backend, unsigned lane,
-                        struct store_bytes group)
+static size_t server_of(const struct memcached *memcached, unsigned lane, struct store_bytes group)
+{
+    return memcached_generate_hash(memcached->lanes[lane].router, group.data, group.len);
+}
+
+static void init_visit(struct visit *visit, struct cache_backend *backend, unsigned lane,
+                       size_t index)
 {
     struct memcached *memcached = (struct memcached *)backend;
     visit->memcached = memcached;
     visit->lane = lane;
-    visit->index = memcached_generate_hash(memcached->lanes[lane].router, group.data, group.len);
-    visit->server = &memcached->servers[visit->index];
+    visit->index = index;
+    visit->server = &memcached->servers[index];
     visit->began_ns = pl_clock_monotonic_ns();
 }
 
@@ -170,28 +186,60 @@ static void find_server(struct visit *visit, struct cache_backend *backend, unsi
 static bool begin(struct visit *visit, struct cache_backend *backend, unsigned lane,
                   struct store_bytes group)
 {
-    find_server(visit, backend, lane, group);
+    init_visit(visit, backend, lane, server_of((struct memcached *)backend, lane, group));
     return take_permit(visit, cache_breaker_ask(&visit->server->breaker, visit->began_ns));
 }
 
-static enum cache_outcome remove_keys(struct cache_backend *backend, unsigned lane,
-                                      struct store_bytes group, const struct cache_key *keys,
-                                      size_t count)
+/* False: the server is there again: it can be told. */
+static bool owe(const struct visit *visit, const struct chore *chore)
+{
+    bool is_owed = true;
+    for (size_t i = 0; i < chore->count && is_owed; i++) {
+        is_owed = cache_breaker_owe(&visit->server->breaker, chore->removals[i]->group,
+                                    pl_clock_monotonic_ns());
+    }
+    return is_owed;
+}
+
+static enum cache_outcome remove_at(struct cache_backend *backend, unsigned lane, size_t index,
+                                    struct chore *chore)
 {
     struct visit visit;
-    struct removal removal = {keys, count};
     do {
-        find_server(&visit, backend, lane, group);
+        init_visit(&visit, backend, lane, index);
         struct cache_breaker *breaker = &visit.server->breaker;
         if (take_permit(&visit, cache_breaker_ask_delete(breaker, visit.began_ns))) {
-            memcached_return_t rc = operate(&visit, remove_once, &removal);
+            memcached_return_t rc = operate(&visit, remove_once, chore);
             if (rc == MEMCACHED_SUCCESS) {
                 return CACHE_DONE;
             }
             fail(&visit, rc);
         }
-    } while (!cache_breaker_owe(&visit.server->breaker, group, pl_clock_monotonic_ns()));
+    } while (!owe(&visit, chore));
     return CACHE_DOWN;
+}
+
+static enum cache_outcome remove_all(struct cache_backend *backend, unsigned lane,
+                                     const struct cache_removal *removals, size_t count)
+{
+    const struct memcached *memcached = (struct memcached *)backend;
+    enum cache_outcome outcome = CACHE_DONE;
+    size_t servers[CACHE_REMOVALS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        servers[i] = server_of(memcached, lane, removals[i].group);
+    }
+    for (size_t index = 0; index < memcached->server_count; index++) {
+        struct chore chore = {.count = 0};
+        for (size_t i = 0; i < count; i++) {
+            if (servers[i] == index) {
+                chore.removals[chore.count++] = &removals[i];
+            }
+        }
+        if (chore.count > 0 && remove_at(backend, lane, index, &chore) != CACHE_DONE) {
+            outcome = CACHE_DOWN;
+        }
+    }
+    return outcome;
 }
 
 static bool tend(struct cache_backend *backend, unsigned lane)
@@ -200,8 +248,8 @@ static bool tend(struct cache_backend *backend, unsigned lane)
     bool owes = false;
     for (size_t i = 0; i < memcached->server_count; i++) {
         struct server *server = &memcached->servers[i];
-        struct visit visit = {.memcached = memcached, .lane = lane, .index = i, .server = server};
-        visit.began_ns = pl_clock_monotonic_ns();
+        struct visit visit;
+        init_visit(&visit, backend, lane, i);
         if (cache_breaker_owes(&server->breaker)) {
             owes =
                 !take_permit(&visit, cache_breaker_ask(&server->breaker, visit.began_ns)) || owes;
@@ -372,7 +420,7 @@ const struct cache_backend_ops mc_ops = {
     .add = add,
     .replace = replace,
     .set = set,
-    .remove = remove_keys,
+    .remove = remove_all,
     .tend = tend,
     .close = mc_close,
 };

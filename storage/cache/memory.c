@@ -197,20 +197,25 @@ static enum cache_outcome set(struct cache_backend *backend, unsigned lane,
     return outcome;
 }
 
-static enum cache_outcome remove_keys(struct cache_backend *backend, unsigned lane,
-                                      struct store_bytes group, const struct cache_key *keys,
-                                      size_t count)
+static void remove_key(struct cache_backend *backend, const struct cache_key *key)
+{
+    struct part *part = part_of(backend, key);
+    (void)pthread_mutex_lock(&part->mutex);
+    struct kept *kept = find_locked(part, key);
+    if (kept != NULL) {
+        drop_locked(part, kept);
+    }
+    (void)pthread_mutex_unlock(&part->mutex);
+}
+
+static enum cache_outcome remove_all(struct cache_backend *backend, unsigned lane,
+                                     const struct cache_removal *removals, size_t count)
 {
     (void)lane;
-    (void)group;
     for (size_t i = 0; i < count; i++) {
-        struct part *part = part_of(backend, &keys[i]);
-        (void)pthread_mutex_lock(&part->mutex);
-        struct kept *kept = find_locked(part, &keys[i]);
-        if (kept != NULL) {
-            drop_locked(part, kept);
+        for (size_t j = 0; j < removals[i].count; j++) {
+            remove_key(backend, &removals[i].keys[j]);
         }
-        (void)pthread_mutex_unlock(&part->mutex);
     }
     return CACHE_DONE;
 }
@@ -234,7 +239,7 @@ static const struct cache_backend_ops memory_ops = {
     .add = add,
     .replace = replace,
     .set = set,
-    .remove = remove_keys,
+    .remove = remove_all,
     .close = close_memory,
 };
 

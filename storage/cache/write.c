@@ -161,24 +161,37 @@ static void choose_leader(struct cache_lane *lane, struct write *write)
     (void)rv;
 }
 
-static void delete_entries(struct write *write)
+static void delete_some(struct cache_lane *lane, size_t count)
 {
-    struct cache_backend *backend = write->lane->cache->backend;
-    const struct store_bytes nobody = {"", 0};
-    static const enum cache_kind kinds[] = {CACHE_CONVERSATION, CACHE_TAIL, CACHE_EPOCH};
-    struct cache_key keys[PL_COUNT(kinds)];
-    size_t count = write->has_members ? 3 : 2;
+    struct cache_backend *backend = lane->cache->backend;
     for (size_t i = 0; i < count; i++) {
-        cache_key_make(&keys[i], write->lane->cache->prefix, kinds[i], write->conversation, nobody,
-                       0);
+        pl_metric_add(&cache_metric_operations, (int64_t)lane->removals[i].count);
     }
-    pl_metric_add(&cache_metric_operations, (int64_t)count);
     /* Down: the backend remembers; see cache.c for what that means to others. */
-    if (backend->ops->remove(backend, write->lane->index, write->conversation, keys, count) !=
-        CACHE_DONE) {
-        write->lane->owes = true;
+    if (count > 0 &&
+        backend->ops->remove(backend, lane->index, lane->removals, count) != CACHE_DONE) {
+        lane->owes = true;
     }
-    (void)pl_map_take(write->lane->settled, write->conversation.data, write->conversation.len);
+}
+
+/* Of the conversations of all leaders in the list. */
+static void delete_entries(struct cache_lane *lane, struct cache_task *first)
+{
+    size_t count = 0;
+    for (struct cache_task *task = first; task != NULL; task = task->next) {
+        const struct write *write = (struct write *)task;
+        if (!write->is_leader) {
+            continue;
+        }
+        cache_removal_make(&lane->removals[count++], lane->cache->prefix, write->conversation,
+                           write->has_members);
+        (void)pl_map_take(lane->settled, write->conversation.data, write->conversation.len);
+        if (count == CACHE_REMOVALS_MAX) {
+            delete_some(lane, count);
+            count = 0;
+        }
+    }
+    delete_some(lane, count);
 }
 
 /* ---- answers ---- */
@@ -218,12 +231,7 @@ void cache_write_settle(struct cache_task *first)
             choose_leader(lane, write);
         }
     }
-    for (struct cache_task *task = first; task != NULL; task = task->next) {
-        write = (struct write *)task;
-        if (write->is_leader) {
-            delete_entries(write);
-        }
-    }
+    delete_entries(lane, first);
     while (first != NULL) {
         write = (struct write *)first;
         struct store_request *outer = write->outer;

@@ -32,6 +32,7 @@ struct cut_proxy {
     unsigned port;
     unsigned server_port;
     struct pair pairs[PAIRS_MAX]; /* the thread's */
+    unsigned answers;             /* atomic */
     struct {
         pthread_mutex_t mutex;
         enum cut cut;
@@ -117,7 +118,7 @@ static void from_client(struct cut_proxy *proxy, struct pair *pair)
         proxy->shared.has_cut = cut != CUT_AFTER; /* that is told when the server has answered */
     }
     (void)pthread_mutex_unlock(&proxy->shared.mutex);
-    pair->is_doomed = cut == CUT_AFTER;
+    pair->is_doomed = pair->is_doomed || cut == CUT_AFTER;
     if (cut == CUT_BEFORE || !write_all(pair->server, data, (size_t)got)) {
         close_pair(pair);
     }
@@ -127,6 +128,7 @@ static void from_server(struct cut_proxy *proxy, struct pair *pair)
 {
     char data[CHUNK];
     ssize_t got = recv(pair->server, data, sizeof(data), 0);
+    __atomic_add_fetch(&proxy->answers, 1, __ATOMIC_RELAXED);
     if (pair->is_doomed) {
         (void)pthread_mutex_lock(&proxy->shared.mutex);
         proxy->shared.has_cut = true;
@@ -268,6 +270,11 @@ bool cut_proxy_has_cut(struct cut_proxy *proxy)
     bool has_cut = proxy->shared.has_cut;
     (void)pthread_mutex_unlock(&proxy->shared.mutex);
     return has_cut;
+}
+
+unsigned cut_proxy_answers(struct cut_proxy *proxy)
+{
+    return __atomic_load_n(&proxy->answers, __ATOMIC_RELAXED);
 }
 
 void cut_proxy_heal(struct cut_proxy *proxy)

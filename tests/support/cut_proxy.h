@@ -27,6 +27,8 @@ unsigned cut_proxy_port(const struct cut_proxy *proxy);
 void cut_proxy_arm(struct cut_proxy *proxy, enum cut cut, const char *words);
 /* Whether it has happened since it was armed. */
 bool cut_proxy_has_cut(struct cut_proxy *proxy);
+/* How often the server has said something. */
+unsigned cut_proxy_answers(struct cut_proxy *proxy);
 /* End a stall: what was silent is closed, what comes is served. */
 void cut_proxy_heal(struct cut_proxy *proxy);
 

@@ -7,11 +7,17 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "support/cut_proxy.h"
+#include "support/wait.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define CUTS 20
+
 struct world {
+    struct store_cache_options options;
     struct memcached_server server;
     struct cache_backend *backend;
     const struct cache_backend_ops *ops;
@@ -29,19 +35,19 @@ static int setup(void **state)
     if (!is_started) {
         return -1;
     }
-    const struct store_cache_options options = {
+    world->options = (struct store_cache_options){
         .kind = town_kind,
         .memory_bytes = 64U << 20,
         .servers = world->server.address,
         .prefix = "test",
         .ttl_ms = 60000,
         .timeout_ms = 5000,
-        .breaker_ms = 1000,
+        .breaker_ms = 20,
         .threads = 1,
     };
     enum parley_code code = town_kind == STORE_CACHE_MEMORY
-                                ? cache_memory_open(&options, &world->backend, &error)
-                                : cache_memcached_open(&options, &world->backend, &error);
+                                ? cache_memory_open(&world->options, &world->backend, &error)
+                                : cache_memcached_open(&world->options, &world->backend, &error);
     world->ops = code == PARLEY_OK ? world->backend->ops : NULL;
     return code == PARLEY_OK ? 0 : -1;
 }
@@ -146,14 +152,106 @@ static void test_what_was_removed_cannot_be_replaced(void **state)
 {
     struct world *world = *state;
     uint64_t version = 0;
-    const struct cache_key keys[] = {key_of("k"), key_of("absent")};
+    const struct cache_removal removal = {group, 2, {key_of("k"), key_of("absent")}};
     assert_int_equal(add(world, "k", 1), CACHE_DONE);
     assert_int_equal(find(world, "k", &version), 1);
-    assert_int_equal(world->ops->remove(world->backend, 0, group, keys, 2), CACHE_DONE);
+    assert_int_equal(world->ops->remove(world->backend, 0, &removal, 1), CACHE_DONE);
     assert_int_equal(find(world, "k", NULL), 0);
     assert_int_equal(replace(world, "k", 2, version), CACHE_REFUSED);
     assert_int_equal(add(world, "k", 1), CACHE_DONE); /* by another: not the one that was seen */
     assert_int_equal(replace(world, "k", 2, version), CACHE_REFUSED);
+}
+
+/* Conversations "0", "1" ..., each with a key of the same name. */
+static void make_removals(struct cache_removal *removals, char (*names)[8])
+{
+    for (size_t i = 0; i < CACHE_REMOVALS_MAX; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "%zu", i);
+        removals[i] =
+            (struct cache_removal){bytes_of(names[i]), 2, {key_of(names[i]), key_of("absent")}};
+    }
+}
+
+static void fill(struct world *world, const struct cache_removal *removals)
+{
+    for (size_t i = 0; i < CACHE_REMOVALS_MAX; i++) {
+        (void)add(world, removals[i].group.data, i + 1);
+    }
+}
+
+static void expect_none(struct world *world, const struct cache_removal *removals)
+{
+    for (size_t i = 0; i < CACHE_REMOVALS_MAX; i++) {
+        assert_int_equal(find(world, removals[i].group.data, NULL), 0);
+    }
+}
+
+static void test_many_conversations_are_removed_at_once(void **state)
+{
+    struct world *world = *state;
+    static struct cache_removal removals[CACHE_REMOVALS_MAX];
+    static char names[CACHE_REMOVALS_MAX][8];
+    make_removals(removals, names);
+    fill(world, removals);
+    assert_int_equal(add(world, "another", 7), CACHE_DONE);
+    assert_int_equal(world->ops->remove(world->backend, 0, removals, CACHE_REMOVALS_MAX),
+                     CACHE_DONE);
+    expect_none(world, removals);
+    assert_int_equal(find(world, "another", NULL), 7);
+}
+
+/* A server behind something that breaks connections. */
+static void open_behind(struct world *world, struct cut_proxy *proxy, struct cache_backend **far)
+{
+    struct pl_error error = PL_ERROR_INIT;
+    char address[32];
+    (void)snprintf(address, sizeof(address), "127.0.0.1:%u", cut_proxy_port(proxy));
+    struct store_cache_options options = world->options;
+    options.servers = address;
+    assert_int_equal(cache_memcached_open(&options, far, &error), PARLEY_OK);
+}
+
+static void test_many_conversations_are_removed_in_one_round_trip(void **state)
+{
+    struct world *world = *state;
+    static struct cache_removal removals[CACHE_REMOVALS_MAX];
+    static char names[CACHE_REMOVALS_MAX][8];
+    struct cut_proxy *proxy = cut_proxy_new((unsigned)world->server.port);
+    struct cache_backend *far = NULL;
+    assert_non_null(proxy);
+    open_behind(world, proxy, &far);
+    make_removals(removals, names);
+    assert_int_equal(far->ops->remove(far, 0, removals, 1), CACHE_DONE); /* and is connected */
+    unsigned before = cut_proxy_answers(proxy);
+    assert_int_equal(far->ops->remove(far, 0, removals, CACHE_REMOVALS_MAX), CACHE_DONE);
+    assert_int_equal(cut_proxy_answers(proxy) - before, 1);
+    far->ops->close(far);
+    cut_proxy_free(proxy);
+}
+
+/* Only the last delete is answered: if those before it went down with a connection, it must not be
+ * answered on another. */
+static void test_a_connection_that_breaks_takes_no_delete_with_it(void **state)
+{
+    struct world *world = *state;
+    static struct cache_removal removals[CACHE_REMOVALS_MAX];
+    static char names[CACHE_REMOVALS_MAX][8];
+    struct cut_proxy *proxy = cut_proxy_new((unsigned)world->server.port);
+    struct cache_backend *far = NULL;
+    assert_non_null(proxy);
+    open_behind(world, proxy, &far);
+    make_removals(removals, names);
+    for (unsigned i = 0; i < CUTS; i++) {
+        fill(world, removals);
+        cut_proxy_arm(proxy, i % 2 == 0 ? CUT_BEFORE : CUT_AFTER, "\r\n");
+        if (far->ops->remove(far, 0, removals, CACHE_REMOVALS_MAX) != CACHE_DONE) {
+            WAIT_FOR(!far->ops->tend(far, 0)); /* then they are owed */
+        }
+        assert_true(cut_proxy_has_cut(proxy));
+        expect_none(world, removals);
+    }
+    far->ops->close(far);
+    cut_proxy_free(proxy);
 }
 
 static void test_one_look_up_finds_many(void **state)
@@ -207,8 +305,17 @@ int backend_tests(void)
         BACKEND_TEST(test_add_takes_only_what_is_not_there),
         BACKEND_TEST(test_replace_takes_only_what_was_seen),
         BACKEND_TEST(test_what_was_removed_cannot_be_replaced),
+        BACKEND_TEST(test_many_conversations_are_removed_at_once),
         BACKEND_TEST(test_one_look_up_finds_many),
         BACKEND_TEST(test_a_large_value_of_all_bytes_comes_back),
     };
-    return cmocka_run_group_tests_name("backend", tests, NULL, NULL);
+    const struct CMUnitTest far[] = {
+        BACKEND_TEST(test_many_conversations_are_removed_in_one_round_trip),
+        BACKEND_TEST(test_a_connection_that_breaks_takes_no_delete_with_it),
+    };
+    int failed = cmocka_run_group_tests_name("backend", tests, NULL, NULL);
+    if (town_kind == STORE_CACHE_MEMCACHED) {
+        failed += cmocka_run_group_tests_name("backend behind a network", far, NULL, NULL);
+    }
+    return failed;
 }
