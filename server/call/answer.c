@@ -30,21 +30,39 @@ static void send_headers(parley_server_call *call)
     }
 }
 
-void call_end(parley_server_call *call, const struct pl_status *status)
+/* Handlers say what they like; details repeat the code, and go where it cannot be said. */
+static struct pl_status sayable(const parley_server_call *call, const struct pl_status *status)
+{
+    if ((unsigned)status->code >= CALL_CODES) {
+        return (struct pl_status){.code = PARLEY_UNKNOWN, .message = status->message};
+    }
+    if (status->code == PARLEY_OK && !call->has_sent && call->entry != NULL &&
+        !call->entry->method->server_streaming) {
+        /* T6: some clients take OK without a message for a success with nothing in it. */
+        pl_log_error("CALL_NO_RESPONSE", call->entry->method->path,
+                     "the handler ended with OK and gave no response");
+        return (struct pl_status){.code = PARLEY_INTERNAL,
+                                  .message = "the handler gave no response"};
+    }
+    return *status;
+}
+
+void call_end(parley_server_call *call, const struct pl_status *said)
 {
     if (call->is_over) {
         return;
     }
+    struct pl_status status = sayable(call, said);
     call->is_over = true;
-    call->code = (uint8_t)status->code;
+    call->code = (uint8_t)status.code;
     pl_list_remove(&call->waiting_node);
-    if (status->code != PARLEY_OK) {
+    if (status.code != PARLEY_OK) {
         add_request_id(call);
     }
     if (call->headers != NULL) {
         send_headers(call); /* a trailers-only answer would lose them */
     }
-    call->ops->finish(call->stream, status, call->trailers);
+    call->ops->finish(call->stream, &status, call->trailers);
 }
 
 void call_end_text(parley_server_call *call, enum parley_code code, const char *text)
@@ -121,20 +139,6 @@ int parley_server_call_send_frame(parley_server_call *call, parley_frame *frame)
 
 void parley_server_call_finish(parley_server_call *call, enum parley_code code, const char *message)
 {
-    if (call->is_over) {
-        return;
-    }
-    unsigned number = (unsigned)code;
-    if (number >= CALL_CODES) {
-        code = PARLEY_UNKNOWN;
-    }
-    if (code == PARLEY_OK && !call->has_sent && !call->entry->method->server_streaming) {
-        /* T6: some clients take OK without a message for a success with nothing in it. */
-        pl_log_error("CALL_NO_RESPONSE", call->entry->method->path,
-                     "the handler ended with OK and gave no response");
-        call_end_text(call, PARLEY_INTERNAL, "the handler gave no response");
-        return;
-    }
     call_end_text(call, code, message);
 }
 

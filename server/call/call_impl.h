@@ -109,7 +109,7 @@ bool call_may_take_request(parley_server_call *call);
 void call_count_request(parley_server_call *call, size_t bytes);
 void call_uncount_request(parley_server_call *call);
 /* answer.c: the one way in which a call is answered. The status is borrowed until return. */
-void call_end(parley_server_call *call, const struct pl_status *status);
+void call_end(parley_server_call *call, const struct pl_status *said);
 void call_end_text(parley_server_call *call, enum parley_code code, const char *text);
 /* Break off without a status, since what is queued cannot reach the client. */
 void call_break_off(parley_server_call *call, enum parley_code code);

@@ -230,6 +230,42 @@ static void test_t7_a_unary_answer_has_exactly_one_message(void **state)
     fake_server_deinit(&fake);
 }
 
+static void end_by(struct fake_call *call, int way, enum parley_code code)
+{
+    if (way == 0) {
+        parley_server_call_finish(call->call, code, "m");
+    } else if (way == 1) {
+        parley_server_call_fail_retry(call->call, code, "m", 5);
+    } else {
+        parley_server_call_fail_details(call->call, code, "m", "\x08\x63", 2);
+    }
+}
+
+static void test_whichever_way_a_handler_ends_a_call_its_code_is_one_of_grpc(void **state)
+{
+    static const struct {
+        enum parley_code said;
+        enum parley_code told;
+    } rows[] = {
+        {PARLEY_NOT_FOUND, PARLEY_NOT_FOUND},     {(enum parley_code)17, PARLEY_UNKNOWN},
+        {(enum parley_code)272, PARLEY_UNKNOWN},                                /* a byte of 16 */
+        {(enum parley_code) - 1, PARLEY_UNKNOWN}, {PARLEY_OK, PARLEY_INTERNAL}, /* T6 */
+    };
+    (void)state;
+    struct fake_server fake;
+    struct fake_call call = {.metadata = NULL};
+    fake_server_init(&fake);
+    for (size_t i = 0; i < PL_COUNT(rows); i++) {
+        for (int way = 0; way < 3; way++) {
+            fake_request(&fake, &call, "/test.Echo/Unary");
+            end_by(&call, way, rows[i].said);
+            assert_int_equal(call.code, rows[i].told);
+            fake_close(&call, PARLEY_OK);
+        }
+    }
+    fake_server_deinit(&fake);
+}
+
 static void test_t9_nothing_follows_the_status(void **state)
 {
     (void)state;
@@ -563,6 +599,7 @@ int main(void)
         cmocka_unit_test(test_c2_what_is_no_message_may_be_encoded_in_a_way_we_do_not_know),
         cmocka_unit_test(test_a_stream_hears_each_message_and_the_half_close),
         cmocka_unit_test(test_t7_a_unary_answer_has_exactly_one_message),
+        cmocka_unit_test(test_whichever_way_a_handler_ends_a_call_its_code_is_one_of_grpc),
         cmocka_unit_test(test_t9_nothing_follows_the_status),
         cmocka_unit_test(test_headers_go_once_and_before_messages_only),
         cmocka_unit_test(test_added_headers_go_out_before_whatever_comes_first),
