@@ -167,6 +167,9 @@ bool pl_conn_send_rest(struct pl_conn *conn)
         pl_timer_stop(conn->io->loop, &conn->timer);
     }
     pl_conn_watch(conn);
+    if (conn->wants_read) {
+        pl_loop_at_turn_end(conn->io->loop, &conn->hook); /* no poll tells of what TLS holds */
+    }
     return true;
 }
 

@@ -176,6 +176,59 @@ static void test_who_does_not_read_answers_is_not_read_from(void **state)
     run_greedy_client(WORLD_TLS);
 }
 
+/* TLS whose socket is full as long as one likes, and which gives its input in small pieces. */
+static bool is_socket_full;
+
+static ssize_t receive_piece(struct pl_conn *conn, uint8_t *data, size_t len, struct pl_error *err)
+{
+    return pl_conn_tls_ops.receive(conn, data, len < 64 ? len : 64, err);
+}
+
+static ssize_t send_or_not(struct pl_conn *conn, const struct iovec *slices, size_t count,
+                           struct pl_error *err)
+{
+    return is_socket_full ? 0 : pl_conn_tls_ops.send(conn, slices, count, err);
+}
+
+static void finish(struct pl_conn *conn)
+{
+    pl_conn_tls_ops.finish(conn);
+}
+
+static void test_input_that_tls_holds_is_read_once_output_is_out(void **state)
+{
+    (void)state;
+    static const struct conn_ops ops = {receive_piece, send_or_not, finish};
+    struct world *world = world_new(WORLD_TLS);
+    struct call calls[40]; /* their requests fit one record */
+    world->server_options.session.limits.write_high_water = 1 << 10; /* full at 64 KiB */
+    world->server_sndbuf = 1 << 20;
+    struct pl_conn *conn = world_connect(world);
+    world_echo(world, conn, 0);
+    struct pl_conn *server = world->server.conn;
+    server->ops = &ops;
+    is_socket_full = true;
+    world->reply_bytes = 8000;
+    for (size_t i = 0; i < PL_COUNT(calls); i++) {
+        call_start(&calls[i], world, conn, 10);
+    }
+    int64_t deadline_ms = pl_clock_monotonic_ms() + 10000;
+    while (!server->wants_read || !pl_conn_is_held_back(server)) {
+        assert_true(pl_clock_monotonic_ms() < deadline_ms);
+        world_run_ms(world, 1);
+    }
+    /* Not because the socket told that it has room: another turn's end came first. */
+    is_socket_full = false;
+    pl_conn_flush(server);
+    assert_null(server->rest);
+    world_run(world, &world->client.stream_closes, 1 + (int)PL_COUNT(calls));
+    for (size_t i = 0; i < PL_COUNT(calls); i++) {
+        assert_int_equal(calls[i].code, PARLEY_OK);
+    }
+    world_hang_up(world);
+    world_free(world);
+}
+
 static void run_many_calls(enum world_kind kind)
 {
     enum {
@@ -251,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_big_messages_reach_a_slow_reader_whole),
         cmocka_unit_test(test_a_reader_that_takes_nothing_is_closed_in_the_write_timeout),
         cmocka_unit_test(test_who_does_not_read_answers_is_not_read_from),
+        cmocka_unit_test(test_input_that_tls_holds_is_read_once_output_is_out),
         cmocka_unit_test(test_many_calls_share_a_connection),
         cmocka_unit_test(test_a_thousand_connections_come_and_go),
     };
