@@ -156,17 +156,21 @@ void pl_session_touch(struct pl_session *session)
     session->events->on_wants_write(session->owner);
 }
 
+void pl_session_condemn(struct pl_session *session, uint32_t h2_error)
+{
+    if (!session->is_condemned) {
+        session->is_condemned = true;
+        (void)nghttp2_session_terminate_session(pl_session_h2(session), h2_error);
+    }
+}
+
 bool pl_session_glitch(struct pl_session *session, uint32_t cost)
 {
-    if (session->is_flooded || !pl_flood_take(&session->flood, cost)) {
-        if (!session->is_flooded) {
-            session->is_flooded = true;
-            (void)nghttp2_session_terminate_session(pl_session_h2(session),
-                                                    NGHTTP2_ENHANCE_YOUR_CALM);
-        }
-        return false;
+    if (!session->is_condemned && pl_flood_take(&session->flood, cost)) {
+        return true;
     }
-    return true;
+    pl_session_condemn(session, NGHTTP2_ENHANCE_YOUR_CALM);
+    return false;
 }
 
 static void run_stream_work(struct pl_stream *stream)
@@ -231,10 +235,7 @@ static enum parley_code fail_input(struct pl_session *session, ssize_t rv, const
     if (rv == NGHTTP2_ERR_NOMEM) {
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "HTTP/2 input: no memory");
     }
-    if (!session->is_flooded) {
-        session->is_flooded = true;
-        (void)nghttp2_session_terminate_session(pl_session_h2(session), NGHTTP2_ENHANCE_YOUR_CALM);
-    }
+    pl_session_condemn(session, NGHTTP2_ENHANCE_YOUR_CALM);
     return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "HTTP/2 input: %s",
                    rv < 0 ? nghttp2_strerror((int)rv) : "too many answers are queued");
 }

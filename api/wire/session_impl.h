@@ -81,7 +81,7 @@ struct pl_session {
     bool is_inside;       /* in receive or gather: on_wants_write can wait */
     bool is_write_told;   /* on_wants_write was called since the last gather */
     bool is_gather_full;  /* send_data found no room */
-    bool is_flooded;      /* the last GOAWAY is queued; input is refused */
+    bool is_condemned;    /* the last GOAWAY is queued; input is refused */
     bool is_goaway_received;
     bool is_goaway_sent; /* not only announced: nghttp2 ignores new streams, without a callback */
     bool is_full;        /* writers on all streams are told to stop */
@@ -196,6 +196,8 @@ bool pl_session_is_overfull(const struct pl_session *session);
 /* A stream's writer may go on, if it was told to stop and there is room again. */
 void pl_stream_check_writable(struct pl_stream *stream);
 void pl_session_touch(struct pl_session *session); /* there is output */
+/* GOAWAY, and not another word is listened to. Repeated: no effect. */
+void pl_session_condemn(struct pl_session *session, uint32_t h2_error);
 bool pl_session_glitch(struct pl_session *session,
                        uint32_t cost);                /* false: the flood limit is hit */
 bool pl_session_run_work(struct pl_session *session); /* was there any? */

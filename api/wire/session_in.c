@@ -51,7 +51,7 @@ static bool may_collect(struct pl_stream *stream, struct pl_status *bad)
 }
 
 /* A few KiB of gzip can be 4 MiB of work, over and over. If it is too much, GOAWAY is queued and
- * the caller sees is_flooded. */
+ * the caller sees is_condemned. */
 static void charge_swollen(struct pl_stream *stream)
 {
     uint32_t cost = stream->framer.swollen_bytes / SWOLLEN_BYTES_A_TOKEN;
@@ -193,7 +193,7 @@ static int on_data_chunk(nghttp2_session *h2, uint8_t flags, int32_t id, const u
     size_t used = deliver(stream, data, len);
     (void)nghttp2_session_consume_stream(h2, id, used);
     hold(stream, data + used, len - used);
-    return session->is_flooded ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    return session->is_condemned ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 /* R17. 0: keep the header; 1: over the limit, ignore it; -1: far over it. */
@@ -399,7 +399,7 @@ static bool take_ping(struct pl_session *session)
     if (pl_flood_count_ping(&session->flood, session->limits.ping_min_ms)) {
         return true;
     }
-    session->is_flooded = true;
+    session->is_condemned = true;
     pl_session_goaway(session, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_pings");
     return false;
 }
@@ -429,10 +429,7 @@ static bool refuse_after_end(struct pl_session *session, int32_t id)
     if (!session->is_server || id == 0 || !is_after_end(session, id)) {
         return false;
     }
-    if (!session->is_flooded) {
-        session->is_flooded = true;
-        (void)nghttp2_session_terminate_session(pl_session_h2(session), NGHTTP2_STREAM_CLOSED);
-    }
+    pl_session_condemn(session, NGHTTP2_STREAM_CLOSED);
     return true;
 }
 
