@@ -149,34 +149,22 @@ bool batch_is_change(const struct batch *batch)
 
 bool batch_adds(const struct batch *batch)
 {
-    return batch->last_kind == STORE_MEMBERS_CREATED || batch->last_kind == STORE_MEMBERS_ADDED;
+    return store_kind_adds(batch->last_kind);
+}
+
+static struct store_bytes users_of(const struct batch *batch)
+{
+    return (struct store_bytes){batch->users, batch->users_len};
 }
 
 const char *batch_next_user(const struct batch *batch, size_t *place)
 {
-    if (*place >= batch->users_len) {
-        return NULL;
-    }
-    const char *user = batch->users + *place;
-    const char *end = memchr(user, '\0', batch->users_len - *place);
-    if (end == NULL) {
-        return NULL;
-    }
-    *place = (size_t)(end - batch->users) + 1;
-    return user;
+    return store_next_id(users_of(batch), place);
 }
 
 bool batch_removes(const struct batch *batch, const char *user)
 {
-    if (batch->last_kind != STORE_MEMBERS_REMOVED && batch->last_kind != STORE_MEMBERS_LEFT) {
-        return false;
-    }
-    size_t place = 0;
-    for (const char *gone = batch_next_user(batch, &place); gone != NULL;
-         gone = batch_next_user(batch, &place)) {
-        if (strcmp(gone, user) == 0) {
-            return true;
-        }
-    }
-    return false;
+    bool is_removal =
+        batch->last_kind == STORE_MEMBERS_REMOVED || batch->last_kind == STORE_MEMBERS_LEFT;
+    return is_removal && store_has_id(users_of(batch), user);
 }

@@ -67,7 +67,7 @@ bool batch_removes(const struct batch *batch, const char *user);
 /* Whether its last event brings users in. */
 bool batch_adds(const struct batch *batch);
 
-/* The next of a list of NUL-terminated ids; `*place` starts at 0. NULL: the end. */
+/* The next of those whom a change of members names; see store_next_id. */
 const char *batch_next_user(const struct batch *batch, size_t *place);
 
 #endif /* PARLEY_FANOUT_BATCH_H */

@@ -99,13 +99,12 @@ static bool are_offsets_fine(const struct envelope *envelope)
 
 static bool are_users_fine(struct store_bytes users)
 {
-    while (users.len > 0) {
-        const char *end = memchr(users.data, '\0', users.len);
-        if (end == NULL || end == users.data || end - users.data > PL_ID_MAX) {
+    size_t place = 0;
+    for (size_t left = users.len; left > 0; left = users.len - place) {
+        const char *user = store_next_id(users, &place);
+        if (user == NULL || user[0] == '\0' || strlen(user) > PL_ID_MAX) {
             return false;
         }
-        users.len -= (size_t)(end - users.data) + 1;
-        users.data = end + 1;
     }
     return true;
 }

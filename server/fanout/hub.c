@@ -27,19 +27,17 @@ unsigned hub_count_loops(const struct hub *hub, const struct loop_set *set)
     return count;
 }
 
-static void collect_joining(struct hub *hub, const struct store_event *event, struct loop_set *set)
+void hub_collect(struct hub *hub, struct store_bytes id, enum store_kind last_kind,
+                 struct store_bytes users, struct loop_set *set)
 {
-    if (event->kind != STORE_MEMBERS_ADDED && event->kind != STORE_MEMBERS_CREATED) {
+    interest_collect(hub->interest, TOPIC_CONVERSATION, id.data, id.len, set);
+    if (!store_kind_adds(last_kind)) {
         return;
     }
-    const char *end = event->body.data + event->body.len;
-    for (const char *user = event->body.data; user < end;) {
-        const char *stop = memchr(user, '\0', (size_t)(end - user));
-        if (stop == NULL) {
-            return;
-        }
-        interest_collect(hub->interest, TOPIC_USER, user, (size_t)(stop - user), set);
-        user = stop + 1;
+    size_t place = 0;
+    for (const char *user = store_next_id(users, &place); user != NULL;
+         user = store_next_id(users, &place)) {
+        interest_collect(hub->interest, TOPIC_USER, user, strlen(user), set);
     }
 }
 
@@ -71,9 +69,7 @@ static void publish(struct hub *hub, const struct store_commit *commit, size_t f
 {
     const struct store_event *events = &commit->events[first];
     struct loop_set set = {{0}};
-    interest_collect(hub->interest, TOPIC_CONVERSATION, commit->conversation_id.data,
-                     commit->conversation_id.len, &set);
-    collect_joining(hub, &events[count - 1], &set);
+    hub_collect(hub, commit->conversation_id, events[count - 1].kind, events[count - 1].body, &set);
     unsigned loops = hub_count_loops(hub, &set);
     if (loops == 0 && hub->bus == NULL) {
         return;

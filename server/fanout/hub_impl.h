@@ -150,6 +150,9 @@ struct hub_stream {
 /* hub.c */
 /* Post a batch, made with a parcel for each, to these loops; takes it. NULL: a gap. @thread any */
 void hub_post(struct hub *hub, struct batch *batch, const struct loop_set *set);
+/* The loops that listen to a conversation, or to a user whom the last of its events brings in. */
+void hub_collect(struct hub *hub, struct store_bytes id, enum store_kind last_kind,
+                 struct store_bytes users, struct loop_set *set);
 unsigned hub_count_loops(const struct hub *hub, const struct loop_set *set);
 
 /* relay.c */

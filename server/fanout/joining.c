@@ -34,14 +34,7 @@ static void leave(struct joining *joining)
 
 static bool brings_in(const struct store_event *event, const char *user)
 {
-    bool is_adding = event->kind == STORE_MEMBERS_CREATED || event->kind == STORE_MEMBERS_ADDED;
-    const char *end = event->body.data + event->body.len;
-    for (const char *name = event->body.data; is_adding && name < end; name += strlen(name) + 1) {
-        if (strcmp(name, user) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return store_kind_adds(event->kind) && store_has_id(event->body, user);
 }
 
 /* The newest event of the page that brings the user in; 0: none. */

@@ -70,23 +70,10 @@ static void post_gap(struct hub *hub)
     }
 }
 
-static void collect(struct hub *hub, const struct envelope *envelope, struct loop_set *set)
-{
-    interest_collect(hub->interest, TOPIC_CONVERSATION, envelope->id.data, envelope->id.len, set);
-    if (envelope->last_kind != STORE_MEMBERS_CREATED &&
-        envelope->last_kind != STORE_MEMBERS_ADDED) {
-        return;
-    }
-    const char *end = envelope->users.data + envelope->users.len;
-    for (const char *user = envelope->users.data; user < end; user += strlen(user) + 1) {
-        interest_collect(hub->interest, TOPIC_USER, user, strlen(user), set);
-    }
-}
-
 static void deliver(struct hub *hub, const struct envelope *envelope)
 {
     struct loop_set set = {{0}};
-    collect(hub, envelope, &set);
+    hub_collect(hub, envelope->id, envelope->last_kind, envelope->users, &set);
     unsigned loops = hub_count_loops(hub, &set);
     if (loops > 0) {
         hub_post(hub, batch_open(envelope, loops), &set);

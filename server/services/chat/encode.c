@@ -105,10 +105,10 @@ static bool encode_users(struct pl_arena *arena, struct store_bytes body,
     if (out->user_ids == NULL) {
         return false;
     }
-    const char *id = body.data;
-    for (; out->n_user_ids < count; out->n_user_ids++) {
-        out->user_ids[out->n_user_ids] = (char *)(uintptr_t)id;
-        id += strlen(id) + 1;
+    size_t place = 0;
+    for (const char *id = store_next_id(body, &place); id != NULL;
+         id = store_next_id(body, &place)) {
+        out->user_ids[out->n_user_ids++] = (char *)(uintptr_t)id;
     }
     return true;
 }

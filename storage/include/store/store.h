@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define STORE_BODY_MAX         65536
 #define STORE_CONTENT_TYPE_MAX 127
@@ -57,6 +58,34 @@ struct store_bytes {
     size_t len;
 };
 
+/* Whether an event of this kind brings its users in. */
+static inline bool store_kind_adds(enum store_kind kind)
+{
+    return kind == STORE_MEMBERS_CREATED || kind == STORE_MEMBERS_ADDED;
+}
+
+/* The next of ids that are each followed by a NUL; *place starts at 0. NULL: the end. */
+static inline const char *store_next_id(struct store_bytes ids, size_t *place)
+{
+    if (*place >= ids.len) {
+        return NULL;
+    }
+    const char *id = ids.data + *place;
+    const char *end = memchr(id, '\0', ids.len - *place);
+    *place = end != NULL ? (size_t)(end - ids.data) + 1 : ids.len;
+    return end != NULL ? id : NULL;
+}
+
+static inline bool store_has_id(struct store_bytes ids, const char *id)
+{
+    size_t place = 0;
+    const char *one = store_next_id(ids, &place);
+    while (one != NULL && strcmp(one, id) != 0) {
+        one = store_next_id(ids, &place);
+    }
+    return one != NULL;
+}
+
 /* One row of a conversation's log. */
 struct store_event {
     int64_t seq;
@@ -67,8 +96,7 @@ struct store_event {
     struct store_bytes sender;
     struct store_bytes client_message_id; /* messages only */
     struct store_bytes content_type;      /* messages only */
-    struct store_bytes
-        body; /* messages: the body. Members events: the user ids, each followed by a NUL */
+    struct store_bytes body; /* messages: the body. Members events: the users (store_next_id) */
 };
 
 struct store_conversation {
