@@ -66,6 +66,26 @@ struct pl_buf *envelope_encode_batch(uint64_t node, const struct batch *batch)
     return message;
 }
 
+struct pl_buf *envelope_encode_joined(uint64_t node, struct store_bytes id, int64_t seq,
+                                      const char *user)
+{
+    size_t user_len = strlen(user) + 1;
+    size_t len = ENVELOPE_HEAD + id.len + user_len;
+    struct pl_buf *message = pl_buf_new(len);
+    if (message == NULL) {
+        return NULL;
+    }
+    uint8_t *at = message->data;
+    put_head(at, ENVELOPE_JOINED, node);
+    put(at + 6, id.len, 2);
+    put(at + 16, (uint64_t)seq, 8);
+    put(at + 28, user_len, 4);
+    memcpy(at + ENVELOPE_HEAD, id.data, id.len);
+    memcpy(at + ENVELOPE_HEAD + id.len, user, user_len);
+    message->len = len;
+    return message;
+}
+
 struct pl_buf *envelope_encode_lost(uint64_t node)
 {
     struct pl_buf *message = pl_buf_new(ENVELOPE_HEAD);
@@ -136,17 +156,22 @@ static bool take_parts(struct envelope *envelope, const uint8_t *head, size_t le
     return true;
 }
 
-static bool decode_batch(struct envelope *envelope, const uint8_t *head, size_t len)
+static bool decode_parts(struct envelope *envelope, const uint8_t *head, size_t len)
 {
     uint64_t first_seq = get(head + 16, 8);
     envelope->count = (size_t)get(head + 24, 4);
     envelope->last_kind = (enum store_kind)head[3];
-    if (first_seq < 1 || first_seq > INT64_MAX - UINT32_MAX || envelope->count < 1) {
+    if (first_seq < 1 || first_seq > INT64_MAX - UINT32_MAX) {
         return false;
     }
     envelope->first_seq = (int64_t)first_seq;
     return take_parts(envelope, head, len) && is_id_fine(envelope->id) &&
-           are_users_fine(envelope->users) && are_offsets_fine(envelope);
+           are_users_fine(envelope->users);
+}
+
+static bool is_one(struct store_bytes users)
+{
+    return users.len > 0 && users.len == strlen(users.data) + 1;
 }
 
 bool envelope_decode(const void *data, size_t len, struct envelope *envelope)
@@ -159,5 +184,13 @@ bool envelope_decode(const void *data, size_t len, struct envelope *envelope)
     }
     envelope->kind = (enum envelope_kind)head[2];
     envelope->node = get(head + 8, 8);
-    return envelope->kind != ENVELOPE_BATCH || decode_batch(envelope, head, len);
+    switch (envelope->kind) {
+    case ENVELOPE_BATCH:
+        return decode_parts(envelope, head, len) && envelope->count > 0 &&
+               are_offsets_fine(envelope);
+    case ENVELOPE_JOINED:
+        return decode_parts(envelope, head, len) && is_one(envelope->users);
+    default:
+        return true;
+    }
 }

@@ -2,11 +2,13 @@
 #ifndef PARLEY_FANOUT_ENVELOPE_H
 #define PARLEY_FANOUT_ENVELOPE_H
 
-/* What nodes say to each other over the bus. Two kinds:
+/* What nodes say to each other over the bus. Three kinds:
  *
  *   BATCH  events of one conversation that were committed together, in the very bytes that go to
  *          clients, so that no node encodes them again and a field that this build does not know
  *          passes unharmed
+ *   JOINED an event of a conversation brings a user in: one user, no events. For those who hear of
+ *          the user; who hear of the conversation get the batch
  *   LOST   this node published something that may not have come: look at the heads
  *
  * All numbers little-endian. A later build may make the head longer (it is skipped), add kinds
@@ -28,7 +30,8 @@
 
 enum envelope_kind {
     ENVELOPE_BATCH = 1,
-    ENVELOPE_LOST = 2
+    ENVELOPE_LOST = 2,
+    ENVELOPE_JOINED = 3
 };
 
 /* All borrowed from the message. Of a LOST only kind and node. */
@@ -47,6 +50,8 @@ struct envelope {
 
 /* @return owned, or NULL: no memory */
 PL_MUST_CHECK struct pl_buf *envelope_encode_batch(uint64_t node, const struct batch *batch);
+PL_MUST_CHECK struct pl_buf *envelope_encode_joined(uint64_t node, struct store_bytes id,
+                                                    int64_t seq, const char *user);
 PL_MUST_CHECK struct pl_buf *envelope_encode_lost(uint64_t node);
 
 /* @return false: not to be understood; whatever the bytes are, nothing beyond them is read */

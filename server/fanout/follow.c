@@ -128,13 +128,16 @@ void follow_advance(struct follow *follow)
 
 /* ---- life ---- */
 
-static int enter(struct follow *follow, const char *id)
+static int enter(struct follow *follow, const char *id, int64_t known_seq)
 {
     struct hub_stream *stream = follow->stream;
     size_t id_len = strlen(id);
     follow->room = room_enter(stream->lane, id, id_len);
     if (follow->room == NULL) {
         return -1;
+    }
+    if (known_seq > follow->room->head_seq) {
+        follow->room->head_seq = known_seq;
     }
     pl_list_push(&follow->room->behind, &follow->room_node);
     if (pl_map_put(stream->follows, id, id_len, follow, NULL) != 0) {
@@ -145,7 +148,7 @@ static int enter(struct follow *follow, const char *id)
     return 0;
 }
 
-int follow_new(struct hub_stream *stream, const char *id, int64_t after_seq)
+int follow_new(struct hub_stream *stream, const char *id, int64_t after_seq, int64_t known_seq)
 {
     if (pl_map_find(stream->follows, id, strlen(id)) != NULL) {
         return 0;
@@ -156,7 +159,7 @@ int follow_new(struct hub_stream *stream, const char *id, int64_t after_seq)
     }
     follow->stream = stream;
     follow->next_seq = after_seq + 1;
-    if (enter(follow, id) != 0) {
+    if (enter(follow, id, known_seq) != 0) {
         pl_free(follow);
         return -1;
     }

@@ -119,7 +119,7 @@ struct follow {
     int64_t next_seq;  /* of the next event to send */
     enum follow_state state;
     bool is_announced; /* the client was told that it is live */
-    bool is_stale;     /* the page on its way may have been read before a loss */
+    bool is_stale;     /* what was read, or a cache has, may be older than what is missing */
     bool was_read;     /* the log was read up to next_seq at least once */
 };
 
@@ -186,6 +186,8 @@ PL_MUST_CHECK int lane_listen(struct lane *lane, enum topic_kind kind, const cha
 void lane_unlisten(struct lane *lane, enum topic_kind kind, const char *id, size_t id_len);
 /* Something of one topic may have been lost. @thread any */
 void lane_post_doubt(struct lane *lane, enum topic_kind kind, const char *id, size_t id_len);
+/* A user was brought into a conversation by this event. @thread any */
+void lane_post_joined(struct lane *lane, struct store_bytes id, int64_t seq, const char *user);
 /* The bus went up or down. @thread any */
 void lane_post_state(struct lane *lane);
 /* Come back to what failed. Returns 0, or -1: no memory. */
@@ -227,7 +229,10 @@ struct batch *room_find(const struct room *room, int64_t seq);
 void room_trim(struct room *room);
 
 /* follow.c */
-PL_MUST_CHECK int follow_new(struct hub_stream *stream, const char *id, int64_t after_seq);
+/* @param known_seq  the log has events up to here, though a cache may not know; 0: who knows.
+ * Returns 0, or -1: no memory. */
+PL_MUST_CHECK int follow_new(struct hub_stream *stream, const char *id, int64_t after_seq,
+                             int64_t known_seq);
 /* Leave room and stream, and free; the stream's map still names it. */
 void follow_leave(struct follow *follow);
 void follow_set_state(struct follow *follow, enum follow_state state);
@@ -251,13 +256,16 @@ void listing_want(struct hub_stream *stream);
 /* The same if it was wanted and could not be done, or go on with a list that failed. */
 void listing_retry(struct hub_stream *stream);
 void listing_abandon(struct listing *listing); /* NULL is fine */
-/* Follow; without memory the stream fails. */
-void listing_follow(struct hub_stream *stream, const char *id, int64_t after_seq);
+/* follow_new; without memory the stream fails. */
+void listing_follow(struct hub_stream *stream, const char *id, int64_t after_seq,
+                    int64_t known_seq);
 /* Whether the user was there already or the topic could be made: 0, or -1: no memory. */
 PL_MUST_CHECK int user_topic_enter(struct hub_stream *stream);
 void user_topic_leave(struct hub_stream *stream);
 /* Its streams list their conversations again. */
 void user_topic_list(struct user_topic *topic);
+/* The user's streams follow from this event on, which brought the user in. */
+void user_topic_deliver(struct lane *lane, const char *user, const char *id, int64_t seq);
 /* Users whom a batch brings in follow from its last event on. */
 void user_topics_deliver(struct lane *lane, const struct batch *batch);
 

@@ -76,7 +76,8 @@ static void arrive(struct joining *joining)
         go_on(joining, oldest - 1);
         return;
     }
-    listing_follow(stream, joining->id, (seq != 0 ? seq : oldest) - 1);
+    seq = seq != 0 ? seq : oldest;
+    listing_follow(stream, joining->id, seq - 1, seq);
     leave(joining);
 }
 

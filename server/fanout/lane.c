@@ -3,6 +3,7 @@
 #include "fanout/hub_impl.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "core/loops.h"
 
 #include <string.h>
@@ -141,6 +142,39 @@ void lane_post_doubt(struct lane *lane, enum topic_kind kind, const char *id, si
     doubt->mail.deliver = on_doubt;
     memcpy(doubt->id, id, id_len);
     pl_loop_post(lane->loop, &doubt->mail);
+}
+
+/* A user was brought into a conversation on another node. */
+struct joined {
+    struct pl_mail mail;
+    struct lane *lane;
+    int64_t seq; /* of the event */
+    char id[PL_ID_MAX + 1];
+    char user[PL_ID_MAX + 1];
+};
+
+static void on_joined(struct pl_loop *loop, struct pl_mail *mail)
+{
+    struct joined *joined = PL_CONTAINER_OF(mail, struct joined, mail);
+    (void)loop;
+    user_topic_deliver(joined->lane, joined->user, joined->id, joined->seq);
+    pl_free(joined);
+}
+
+void lane_post_joined(struct lane *lane, struct store_bytes id, int64_t seq, const char *user)
+{
+    struct joined *joined = pl_calloc(1, sizeof(*joined));
+    if (joined == NULL ||
+        !pl_text_format(joined->id, sizeof(joined->id), "%.*s", (int)id.len, id.data) ||
+        !pl_text_format(joined->user, sizeof(joined->user), "%s", user)) {
+        pl_free(joined);
+        lane_post_gap(lane);
+        return;
+    }
+    joined->mail.deliver = on_joined;
+    joined->lane = lane;
+    joined->seq = seq;
+    pl_loop_post(lane->loop, &joined->mail);
 }
 
 static void on_state(struct pl_loop *loop, struct pl_mail *mail)

@@ -63,12 +63,24 @@ void user_topic_list(struct user_topic *topic)
     }
 }
 
-void listing_follow(struct hub_stream *stream, const char *id, int64_t after_seq)
+void listing_follow(struct hub_stream *stream, const char *id, int64_t after_seq, int64_t known_seq)
 {
-    if (follow_new(stream, id, after_seq) != 0) {
+    if (follow_new(stream, id, after_seq, known_seq) != 0) {
         struct pl_error err = PL_ERROR_INIT;
         pl_fail(&err, PARLEY_UNAVAILABLE, "no memory to follow a conversation");
         stream_fail(stream, &err);
+    }
+}
+
+void user_topic_deliver(struct lane *lane, const char *user, const char *id, int64_t seq)
+{
+    struct user_topic *topic = pl_map_find(lane->users, user, strlen(user));
+    if (topic == NULL) {
+        return;
+    }
+    PL_LIST_FOREACH (node, &topic->streams) {
+        struct hub_stream *stream = PL_LIST_ENTRY(node, struct hub_stream, user_node);
+        listing_follow(stream, id, seq - 1, seq);
     }
 }
 
@@ -77,14 +89,7 @@ void user_topics_deliver(struct lane *lane, const struct batch *batch)
     size_t place = 0;
     for (const char *user = batch_next_user(batch, &place); user != NULL;
          user = batch_next_user(batch, &place)) {
-        struct user_topic *topic = pl_map_find(lane->users, user, strlen(user));
-        if (topic == NULL) {
-            continue;
-        }
-        PL_LIST_FOREACH (node, &topic->streams) {
-            struct hub_stream *stream = PL_LIST_ENTRY(node, struct hub_stream, user_node);
-            listing_follow(stream, batch->id, batch_last_seq(batch) - 1);
-        }
+        user_topic_deliver(lane, user, batch->id, batch_last_seq(batch));
     }
 }
 
@@ -108,7 +113,7 @@ static void take_one(struct hub_stream *stream, const struct store_conversation 
         return;
     }
     if (!stream->was_listed) {
-        listing_follow(stream, stream->list_after, conversation->head_seq);
+        listing_follow(stream, stream->list_after, conversation->head_seq, conversation->head_seq);
     } else if (joining_start(stream, stream->list_after) != 0) {
         stream->wants_listing = true;
     }

@@ -92,7 +92,8 @@ static void arrive(struct page *page)
     follow->page = NULL;
     if (page->read.request.error.code != PARLEY_OK) {
         refuse(follow, &page->read.request.error);
-    } else if (page->read.event_count == 0 && page->read.head_seq < page->known_seq) {
+    } else if (page->read.uncached && page->read.event_count == 0 &&
+               page->read.head_seq < page->known_seq) {
         /* A store that does not have yet what was told of it is not asked in circles. */
         follow_set_state(follow, FOLLOW_DELAYED);
         lane_delay(stream->lane, stream);

@@ -24,29 +24,36 @@ struct bus_topic relay_topic(struct topic_name *name, enum topic_kind kind, cons
     return (struct bus_topic){name->bytes, id_len + 1};
 }
 
-/* What is dropped on the way the bus counts, and says it by on_lost. */
+/* What is dropped on the way the bus counts, and says it by on_lost. Without memory for the message
+ * (NULL) the others find what it tells when they look at the heads next. */
 static void publish(struct hub *hub, enum topic_kind kind, const char *id, size_t id_len,
                     struct pl_buf *message)
 {
     struct topic_name name;
     const struct bus_topic topic = relay_topic(&name, kind, id, id_len);
-    (void)bus_publish(hub->bus, &topic, message);
+    if (message != NULL) {
+        (void)bus_publish(hub->bus, &topic, message);
+    }
 }
 
-/* Without memory for the message the others find it when they look at the heads next. */
+static void publish_joined(struct hub *hub, const struct batch *batch, const char *user)
+{
+    struct pl_buf *message = envelope_encode_joined(
+        hub->node, (struct store_bytes){batch->id, batch->id_len}, batch_last_seq(batch), user);
+    publish(hub, TOPIC_USER, user, strnlen(user, PL_ID_MAX), message);
+    pl_buf_unref(message);
+}
+
 void relay_publish(struct hub *hub, const struct batch *batch)
 {
     size_t place = 0;
     struct pl_buf *message = envelope_encode_batch(hub->node, batch);
-    if (message == NULL) {
-        return;
-    }
     publish(hub, TOPIC_CONVERSATION, batch->id, batch->id_len, message);
+    pl_buf_unref(message);
     const char *user = batch_adds(batch) ? batch_next_user(batch, &place) : NULL;
     for (; user != NULL; user = batch_next_user(batch, &place)) {
-        publish(hub, TOPIC_USER, user, strnlen(user, PL_ID_MAX), message);
+        publish_joined(hub, batch, user);
     }
-    pl_buf_unref(message);
 }
 
 static void say_lost(struct pl_loop *loop, struct pl_mail *mail)
@@ -80,6 +87,18 @@ static void deliver(struct hub *hub, const struct envelope *envelope)
     }
 }
 
+static void deliver_joined(struct hub *hub, const struct envelope *envelope)
+{
+    struct loop_set set = {{0}};
+    const char *user = envelope->users.data;
+    interest_collect(hub->interest, TOPIC_USER, user, strlen(user), &set);
+    for (unsigned i = 0; i < hub->lane_count; i++) {
+        if (loop_set_has(&set, i)) {
+            lane_post_joined(&hub->lanes[i], envelope->id, envelope->first_seq, user);
+        }
+    }
+}
+
 static void on_message(void *context, const void *data, size_t len)
 {
     struct hub *hub = context;
@@ -91,6 +110,8 @@ static void on_message(void *context, const void *data, size_t len)
         return;
     } else if (envelope.kind == ENVELOPE_BATCH) {
         deliver(hub, &envelope);
+    } else if (envelope.kind == ENVELOPE_JOINED) {
+        deliver_joined(hub, &envelope);
     } else if (envelope.kind == ENVELOPE_LOST) {
         post_gap(hub);
     }

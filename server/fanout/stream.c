@@ -73,7 +73,7 @@ struct hub_stream *hub_stream_open(struct hub *hub, unsigned loop_index, const c
 
 int hub_stream_follow(struct hub_stream *stream, const char *conversation_id, int64_t after_seq)
 {
-    return follow_new(stream, conversation_id, after_seq);
+    return follow_new(stream, conversation_id, after_seq, 0);
 }
 
 /* The topic first: what is joined after it comes by mail, what was joined before is listed. */

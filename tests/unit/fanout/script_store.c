@@ -119,15 +119,31 @@ static struct script_log *find_log(struct script_store *store, struct store_byte
     return NULL;
 }
 
+static bool is_named_after(const struct script_log *log, int64_t seq, struct store_bytes user)
+{
+    while (seq < log->head_seq && !is_text(user, log->users[seq])) {
+        seq++;
+    }
+    return seq < log->head_seq;
+}
+
+/* Nobody's membership changed twice. @param head_seq  of the log that the reader is shown */
+static bool may_read(const struct script_log *log, int64_t head_seq, struct store_bytes user)
+{
+    return user.len == 0 ||
+           (find_member(log, user) < log->member_count && !is_named_after(log, head_seq, user));
+}
+
 static void read_log(struct script_store *store, struct store_read *read)
 {
     struct script_log *log = find_log(store, read->conversation_id);
-    bool is_checked = read->user.len > 0;
-    if (log == NULL || (is_checked && find_member(log, read->user) == log->member_count)) {
+    int64_t head_seq = log == NULL                            ? 0
+                       : log->old_seq != 0 && !read->uncached ? log->old_seq
+                                                              : log->head_seq;
+    if (log == NULL || !may_read(log, head_seq, read->user)) {
         pl_fail(&read->request.error, PARLEY_NOT_FOUND, "no such conversation");
         return;
     }
-    int64_t head_seq = log->old_seq != 0 && !read->uncached ? log->old_seq : log->head_seq;
     bool is_back = read->backwards;
     int64_t step = is_back ? -1 : 1;
     int64_t from = read->from_seq > log->first_seq ? read->from_seq : log->first_seq;

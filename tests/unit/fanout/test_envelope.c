@@ -68,6 +68,31 @@ static void test_a_batch_comes_as_it_went(void **state)
     }
 }
 
+static struct pl_buf *make_joined(void)
+{
+    struct pl_buf *message =
+        envelope_encode_joined(77, (struct store_bytes){"room-1", 6}, 40, "alice");
+    assert_non_null(message);
+    return message;
+}
+
+static void test_a_joining_comes_as_it_went(void **state)
+{
+    (void)state;
+    struct envelope envelope;
+    struct pl_buf *message = make_joined();
+    assert_true(envelope_decode(message->data, message->len, &envelope));
+    assert_int_equal(envelope.kind, ENVELOPE_JOINED);
+    assert_int_equal(envelope.node, 77);
+    assert_int_equal(envelope.first_seq, 40);
+    assert_int_equal(envelope.count, 0);
+    assert_int_equal(envelope.id.len, 6);
+    assert_memory_equal(envelope.id.data, "room-1", 6);
+    assert_int_equal(envelope.users.len, 6);
+    assert_string_equal(envelope.users.data, "alice");
+    pl_buf_unref(message);
+}
+
 /* A later build's head is longer, and something follows that this one does not know. */
 static void test_a_longer_head_and_a_tail_are_skipped(void **state)
 {
@@ -128,18 +153,18 @@ static bool decodes(const uint8_t *data, size_t len)
 static void test_a_message_that_is_cut_anywhere_is_refused(void **state)
 {
     (void)state;
-    struct pl_buf *message = make(4);
-    for (size_t len = 0; len < message->len; len++) {
-        assert_false(decodes(message->data, len));
+    struct pl_buf *messages[] = {make(4), make_joined()};
+    for (size_t i = 0; i < PL_COUNT(messages); i++) {
+        for (size_t len = 0; len < messages[i]->len; len++) {
+            assert_false(decodes(messages[i]->data, len));
+        }
+        assert_true(decodes(messages[i]->data, messages[i]->len));
+        pl_buf_unref(messages[i]);
     }
-    assert_true(decodes(message->data, message->len));
-    pl_buf_unref(message);
 }
 
-static void test_no_byte_makes_it_read_beyond(void **state)
+static void check_every_byte(struct pl_buf *message)
 {
-    (void)state;
-    struct pl_buf *message = make(4);
     for (size_t at = 0; at < message->len; at++) {
         uint8_t kept = message->data[at];
         for (unsigned value = 0; value < 256; value++) {
@@ -148,6 +173,26 @@ static void test_no_byte_makes_it_read_beyond(void **state)
         }
         message->data[at] = kept;
     }
+    pl_buf_unref(message);
+}
+
+static void test_no_byte_makes_it_read_beyond(void **state)
+{
+    (void)state;
+    check_every_byte(make(4));
+    check_every_byte(make_joined());
+}
+
+static void test_a_joining_of_nobody_or_of_two_is_refused(void **state)
+{
+    (void)state;
+    struct pl_buf *message = make_joined();
+    message->data[28] = 0;
+    assert_false(decodes(message->data, message->len));
+    message->data[28] = 6;
+    assert_true(decodes(message->data, message->len));
+    memcpy(message->data + ENVELOPE_HEAD + 6, "al\0ce", 6);
+    assert_false(decodes(message->data, message->len));
     pl_buf_unref(message);
 }
 
@@ -186,6 +231,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_batch_comes_as_it_went),
+        cmocka_unit_test(test_a_joining_comes_as_it_went),
+        cmocka_unit_test(test_a_joining_of_nobody_or_of_two_is_refused),
         cmocka_unit_test(test_a_longer_head_and_a_tail_are_skipped),
         cmocka_unit_test(test_kinds_of_later_builds_are_let_through),
         cmocka_unit_test(test_a_message_that_is_cut_anywhere_is_refused),

@@ -211,6 +211,13 @@ static void test_a_head_that_is_not_known_is_asked_for_again(void **state)
     listener_close(&listener);
 }
 
+static void follow_all(struct cluster *cluster, struct listener *listener, const char *user)
+{
+    listener_open(&cluster->nodes[1], listener, 0, user);
+    assert_int_equal(hub_stream_follow_all(listener->stream), 0);
+    cluster_settle(cluster);
+}
+
 static void test_a_user_hears_of_what_is_joined_on_another_node(void **state)
 {
     struct cluster *cluster = *state;
@@ -227,6 +234,52 @@ static void test_a_user_hears_of_what_is_joined_on_another_node(void **state)
     cluster_settle(cluster);
     assert_non_null(listener_find(&listener, "a"));
     assert_int_equal(listener_find(&listener, "a")->seq, 6);
+    listener_close(&listener);
+}
+
+/* The bus is faster than whoever wrote is in telling the cache. */
+static void test_one_who_is_brought_in_is_not_refused_by_a_cache(void **state)
+{
+    struct cluster *cluster = *state;
+    struct listener listener;
+    struct script_log *log = cluster_add_log(cluster, "a", "owner");
+    script_log_send(log, 3);
+    log->old_seq = 3;
+    follow_all(cluster, &listener, "reader");
+    script_log_change(log, STORE_MEMBERS_ADDED, "reader");
+    script_store_tell(cluster->nodes[0].store, log);
+    cluster_settle(cluster);
+    assert_non_null(listener_find(&listener, "a"));
+    assert_false(listener_find(&listener, "a")->is_removed);
+    assert_int_equal(listener_find(&listener, "a")->seq, 4);
+    listener_close(&listener);
+}
+
+/* With many it would be a lot for each of them. */
+static void test_one_who_is_brought_in_is_not_told_of_the_others(void **state)
+{
+    static const char users[] = "alice\0reader\0zoe";
+    struct cluster *cluster = *state;
+    const struct script_store *store = cluster->nodes[0].store;
+    struct script_log *log = cluster_add_log(cluster, "a", "owner");
+    const struct store_event event = {.seq = 1,
+                                      .kind = STORE_MEMBERS_ADDED,
+                                      .sender = {"owner", 5},
+                                      .body = {users, sizeof(users)}};
+    const struct store_commit commit = {{"a", 1}, &event, 1};
+    struct listener listener;
+    struct envelope envelope;
+    follow_all(cluster, &listener, "reader");
+    script_log_change(log, STORE_MEMBERS_ADDED, "reader");
+    store->listener.on_commit(store->listener.context, &commit, 1);
+    assert_int_equal(cluster->wire.message_count, 1);
+    const struct pl_buf *message = cluster->wire.messages[0].bytes;
+    assert_true(envelope_decode(message->data, message->len, &envelope));
+    assert_int_equal(envelope.kind, ENVELOPE_JOINED);
+    assert_int_equal(envelope.users.len, sizeof("reader"));
+    assert_int_equal(envelope.frames_len, 0);
+    cluster_settle(cluster);
+    assert_int_equal(listener_find(&listener, "a")->seq, 1);
     listener_close(&listener);
 }
 
@@ -258,13 +311,6 @@ static void test_a_lost_joining_is_followed_from_the_joining_on(void **state)
 static void look_around(struct cluster *cluster)
 {
     cluster->ends[1]->events->on_state(cluster->ends[1]->context, true);
-}
-
-static void follow_all(struct cluster *cluster, struct listener *listener, const char *user)
-{
-    listener_open(&cluster->nodes[1], listener, 0, user);
-    assert_int_equal(hub_stream_follow_all(listener->stream), 0);
-    cluster_settle(cluster);
 }
 
 /* The user is brought in, and the other node does not hear of it. */
@@ -469,6 +515,8 @@ int main(void)
         NODES_TEST(test_looks_at_heads_are_batched),
         NODES_TEST(test_a_head_that_is_not_known_is_asked_for_again),
         NODES_TEST(test_a_user_hears_of_what_is_joined_on_another_node),
+        NODES_TEST(test_one_who_is_brought_in_is_not_refused_by_a_cache),
+        NODES_TEST(test_one_who_is_brought_in_is_not_told_of_the_others),
         NODES_TEST(test_a_lost_joining_is_followed_from_the_joining_on),
         NODES_TEST(test_a_joining_that_is_lost_without_a_word_is_found),
         NODES_TEST(test_after_a_loss_few_lists_are_read_at_once),

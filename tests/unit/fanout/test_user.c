@@ -50,6 +50,18 @@ static void test_all_conversations_are_followed_from_now_on(void **state)
     listener_close(&listener);
 }
 
+static void test_a_list_that_knows_more_than_a_cache_is_followed(void **state)
+{
+    struct world *world = *state;
+    struct script_log *log = add_log(world, "room", 6);
+    struct listener listener;
+    script_log_join(log, READER);
+    log->old_seq = 4;
+    open_all(world, &listener, 0);
+    assert_int_equal(listener_find(&listener, "room")->caught_up_seq, 6);
+    listener_close(&listener);
+}
+
 static void test_a_named_conversation_keeps_its_cursor(void **state)
 {
     struct world *world = *state;
@@ -138,6 +150,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_all_conversations_are_followed_from_now_on),
+        TEST(test_a_list_that_knows_more_than_a_cache_is_followed),
         TEST(test_a_named_conversation_keeps_its_cursor),
         TEST(test_what_is_joined_later_starts_with_the_event_that_says_so),
         TEST(test_who_is_removed_and_added_again_is_followed_again),
