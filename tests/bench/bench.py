@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+from cluster import process  # noqa: E402
 from parleyd import Parleyd, wait_for  # noqa: E402
 
 BIN = os.path.join(ROOT, "build", "release", "bin")
@@ -104,17 +104,11 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Peer:
     """A server program that is told its port; stopped by pid at the end of `with`."""
 
     def __init__(self, *command):
-        self.port = free_port()
+        self.port = process.free_port()
         self.command = [part.replace("{port}", str(self.port)) for part in command]
 
     def __enter__(self):
@@ -128,8 +122,7 @@ class Peer:
     def answers(self):
         if self.process.poll() is not None:
             sys.exit(f"{self.command[0]} ended with {self.process.returncode}")
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return process.answers(self.port)
 
     def __exit__(self, *_):
         self.process.kill()
@@ -156,14 +149,6 @@ class Ours:
 
     def load(self, command, *options):
         return load(self.address, command, *options, token=self.token)
-
-    def counter(self, name):
-        """The sum of a counter over its labels, from /metrics."""
-        import urllib.request
-        with urllib.request.urlopen(f"http://{self.server.admin}/metrics") as page:
-            lines = page.read().decode().splitlines()
-        return sum(float(line.split()[-1]) for line in lines
-                   if line.split("{")[0].split(" ")[0] == name)
 
 
 def load(address, command, *options, token=None):

@@ -4,7 +4,6 @@
 A fault is a function of (world, chance, name) that yields once: before the yield it breaks the server
 of that name, after it it heals it."""
 import random
-import signal
 import subprocess
 import time
 
@@ -23,9 +22,9 @@ def drain(world, chance, name):
 
 
 def freeze(world, chance, name):
-    world.send_signal(name, signal.SIGSTOP)
+    world.freeze(name)
     yield
-    world.send_signal(name, signal.SIGCONT)
+    world.thaw(name)
 
 
 def iptables(action, rules):

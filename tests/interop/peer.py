@@ -5,12 +5,16 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.append(os.path.join(ROOT, "deploy", "local"))
+
+from process import answers, free_port  # noqa: E402,F401  the latter for the suites
 
 TESTS = os.environ["PARLEY_INTEROP_BIN"]
 BUILD = os.environ["PARLEY_INTEROP_BUILD"]
@@ -55,12 +59,6 @@ def scratch():
     return folder
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Program:
     """A server, from its start to the end of a with block. It says where it listens by a line that
     `pattern` finds a port in, or is told its port in the command and is silent: then `port`."""
@@ -88,8 +86,7 @@ class Program:
     def _wait_for_port(self):
         deadline = time.monotonic() + self.timeout_s
         while time.monotonic() < deadline and self.process.poll() is None:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.told_port), 1).close()
+            if answers(self.told_port):
                 self.port = self.told_port
                 return
             time.sleep(0.02)  # between two tries

@@ -2,9 +2,9 @@
 """A real nats-server on a free loopback port, for tests in Python."""
 import os
 import signal
-import socket
 import subprocess
 
+from cluster import process
 from parleyd import wait_for
 
 
@@ -12,9 +12,7 @@ class Nats:
     """Started by start(); keeps its port over kill() and start()."""
 
     def __init__(self, options=()):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = process.free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self.options = list(options)
         self.process = None
@@ -29,8 +27,7 @@ class Nats:
     def accepts(self):
         if self.process.poll() is not None:
             raise AssertionError("nats-server does not start")
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return process.answers(self.port)
 
     def kill(self):
         """As a power cut: no goodbye."""

@@ -67,6 +67,12 @@ class Cluster:
         self.send_signal(name, signal.SIGKILL)
         self.wait_gone(name, 10)
 
+    def freeze(self, name):
+        self.send_signal(name, signal.SIGSTOP)
+
+    def thaw(self, name):
+        self.send_signal(name, signal.SIGCONT)
+
     def stop(self, name):
         """As an operator, who waits until it has gone."""
         self.send_signal(name, signal.SIGTERM)

@@ -1,73 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real MariaDB shards, and parleyd on them, for tests in Python."""
-import json
 import os
-import signal
-import subprocess
+import shutil
 import tempfile
 
-from parleyd import Parleyd, wait_for
+from cluster import Cluster
+from parleyd import Parleyd
 
-ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
-CLUSTER = os.path.join(ROOT, "deploy", "local", "cluster")
+# Tests kill processes, not machines: what a server wrote is safe in the system's memory.
+UNSAFE = ("--innodb-flush-method=nosync", "--sync-frm=0")
 
 
-class Shards:
-    """Started by start(); they end with this process, however it ends."""
+class Shards(Cluster):
+    """shard-0 and so on, in a folder of their own that goes with them; and memcached-0 and so on."""
 
-    def __init__(self, count, options=()):
+    def __init__(self, count, options=UNSAFE, memcached=0):
         """@param options  of MariaDB itself"""
-        self.count = count
-        # Tests kill processes, not machines: what a server wrote is safe in the system's memory.
-        self.options = [f"--mariadb={option}" for option in
-                        ("--innodb-flush-method=nosync", "--sync-frm=0", *options)]
-        self.folder = tempfile.mkdtemp(prefix="parley-shards-")
-        os.chmod(self.folder, 0o755)  # the servers run as another account
-        self.settings = os.path.join(self.folder, "parleyd.conf")
-        self.process = None
+        folder = tempfile.mkdtemp(prefix="parley-shards-")
+        os.chmod(folder, 0o755)  # the servers run as another account
+        super().__init__(folder, ["--shards", str(count), "--memcached", str(memcached),
+                                  *[f"--mariadb={option}" for option in options]])
+        self.settings = os.path.join(folder, "parleyd.conf")
 
-    def start(self):
-        self.process = subprocess.Popen(
-            [CLUSTER, "up", "--attached", "--dir", self.folder, "--shards", str(self.count),
-             *self.options],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for line in self.process.stdout:
-            if line == "ready\n":
-                return self
-        raise AssertionError("MariaDB does not start")
-
-    def start_again(self):
-        """Those that died, on their old ports and data."""
-        subprocess.run([CLUSTER, "up", "--dir", self.folder, *self.options], check=True,
-                       stdout=subprocess.DEVNULL)
-
-    def pid(self, shard):
-        with open(os.path.join(self.folder, "cluster.json"), encoding="utf-8") as file:
-            return json.load(file)[shard]["pid"]
-
-    def kill(self, shard):
-        """As a power cut: no goodbye."""
-        pid = self.pid(shard)
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not os.path.exists(f"/proc/{pid}") or is_zombie(pid), "the end of a shard")
-
-    def freeze(self, shard):
-        os.kill(self.pid(shard), signal.SIGSTOP)
-
-    def thaw(self, shard):
-        os.kill(self.pid(shard), signal.SIGCONT)
-
-    def stop(self):
-        if self.process is not None:
-            self.process.stdin.close()
-            self.process.stdout.close()
-            self.process.wait(60)
-        subprocess.run([CLUSTER, "down", "--dir", self.folder, "--remove"], check=True)
-
-
-def is_zombie(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-        return file.read().rpartition(")")[2].split()[0] == "Z"
+    def close(self):
+        super().close()
+        shutil.rmtree(self.folder)
 
 
 def start_node(bin_dir, shards, name, options=()):

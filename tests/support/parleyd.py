@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+import urllib.request
 
 
 def wait_for(condition, what, timeout_s=20):
@@ -62,6 +63,16 @@ class Parleyd:
         return subprocess.run([self.program, "token", "--user", user, "--data", self.data, *options],
                               check=True, stdout=subprocess.PIPE, text=True,
                               env=clean_environment()).stdout.strip()
+
+    def metric(self, name):
+        """The sum of a metric over its labels."""
+        with urllib.request.urlopen(f"http://{self.admin}/metrics") as page:
+            lines = page.read().decode().splitlines()
+        values = [float(line.split()[-1]) for line in lines
+                  if line.split("{")[0].split(" ")[0] == name]
+        if not values:
+            raise AssertionError(f"no metric {name}")
+        return sum(values)
 
     def kill(self):
         """As a power cut: no goodbye."""

@@ -23,9 +23,9 @@ BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCod
 class Client(threading.Thread):
     """Sends until it is told to stop, and then what is left. `acked`: id -> (seq, time)."""
 
-    def __init__(self, address, token, name, room):
+    def __init__(self, address, token, name, room, options=EAGER):
         super().__init__(name=name)
-        self.caller = Caller(address, token, EAGER, patient=True)
+        self.caller = Caller(address, token, options, patient=True)
         self.room = room
         self.made = 0
         self.waiting = {}  # id -> body, in the order of sending
@@ -101,24 +101,35 @@ class Streaming(Client):
 
 
 class Reader(threading.Thread):
-    """Follows all rooms and resumes each from where it was. `seen`: room -> list of events."""
+    """Follows rooms and resumes each from where it was. `seen`: room -> list of events."""
 
-    def __init__(self, address, token):
-        super().__init__(name="reader")
+    def __init__(self, address, token, name="reader", rooms=ROOMS):
+        super().__init__(name=name)
         self.caller = Caller(address, token, EAGER, patient=True)
-        self.seen = {room: [] for room in ROOMS}
+        self.seen = {room: [] for room in rooms}
         self.resumes = -1
+        self.asked = 0  # to subscribe again
         self.stopping = False
         self.failure = None
 
     def follow(self):
         self.resumes += 1
-        for answer in self.caller.subscribe([(room, len(self.seen[room])) for room in ROOMS]):
-            if answer.WhichOneof("kind") == "event":
-                seen = self.seen[answer.event.conversation_id]
-                if answer.event.seq != len(seen) + 1:
-                    raise AssertionError(f"seq {answer.event.seq} came after {len(seen)}")
-                seen.append(answer.event)
+        for answer in self.caller.subscribe([(room, len(seen)) for room, seen in self.seen.items()]):
+            if answer.WhichOneof("kind") == "reconnect":
+                self.asked += 1
+                self.broken()
+                return
+            self.take(answer)
+
+    def take(self, answer):
+        if answer.WhichOneof("kind") == "event":
+            seen = self.seen[answer.event.conversation_id]
+            if answer.event.seq != len(seen) + 1:
+                raise AssertionError(f"seq {answer.event.seq} came after {len(seen)}")
+            seen.append(answer.event)
+
+    def broken(self):
+        """The stream ended, or should, and will be resumed."""
 
     def run(self):
         try:
@@ -128,9 +139,10 @@ class Reader(threading.Thread):
                 except grpc.RpcError as error:
                     if error.code() not in BROKEN:
                         raise
+                    self.broken()
                     time.sleep(0.005)
         except Exception as error:
-            self.failure = f"reader: {error!r}"
+            self.failure = f"{self.name}: {error!r}"
 
     def stop(self):
         self.stopping = True
@@ -165,13 +177,13 @@ def read_all(caller, room):
     return events
 
 
-def check_log(test, clients, caller, reader=None):
-    """@param test  the unittest.TestCase that fails. @param caller  reads. @param reader  or None"""
-    for room in ROOMS:
+def check_log(test, clients, caller, readers=(), rooms=ROOMS):
+    """@param test  the unittest.TestCase that fails. @param caller  reads"""
+    for room in rooms:
         events = read_all(caller, room)
         test.assertEqual([e.seq for e in events], list(range(1, len(events) + 1)))
-        if reader is not None:
-            wait_for(lambda: len(reader.seen[room]) >= len(events) or reader.failure, "the reader")
+        for reader in readers:
+            wait_for(lambda: len(reader.seen[room]) >= len(events) or reader.failure, reader.name)
             test.assertEqual(reader.seen[room], events)
         stored = {}
         for event in events:

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 import unittest
-import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 
@@ -55,7 +54,7 @@ class NodesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.shards = Shards(1).start()
-        cls.addClassCleanup(cls.shards.stop)
+        cls.addClassCleanup(cls.shards.close)
         cls.nats = Nats().start()
         cls.addClassCleanup(cls.nats.stop)
         cls.nodes = []
@@ -68,17 +67,9 @@ class NodesTest(unittest.TestCase):
         cls.wait_connected(1)
 
     @classmethod
-    def metric(cls, node, name):
-        with urllib.request.urlopen(f"http://{cls.nodes[node].admin}/metrics") as page:
-            for line in page.read().decode().split("\n"):
-                if line.startswith(name + " "):
-                    return float(line.split()[1])
-        raise AssertionError(f"no metric {name}")
-
-    @classmethod
     def wait_connected(cls, value):
-        for node in range(2):
-            wait_for(lambda: cls.metric(node, "parley_bus_connected") == value,
+        for node in cls.nodes:
+            wait_for(lambda: node.metric("parley_bus_connected") == value,
                      f"parley_bus_connected {value}")
 
     def caller(self, user, node):
@@ -109,7 +100,7 @@ class NodesTest(unittest.TestCase):
     def test_a_message_comes_live_from_the_other_node(self):
         alice, listener = self.pair("live")
         self.settle(alice, "live", listener)
-        pages = self.metric(1, "parley_fanout_pages_total")
+        pages = self.nodes[1].metric("parley_fanout_pages_total")
         latencies = []
         for i in range(50):
             began = time.monotonic()
@@ -117,7 +108,7 @@ class NodesTest(unittest.TestCase):
             event = listener.next("event")
             latencies.append(time.monotonic() - began)
             self.assertEqual((event.seq, event.message.body), (seq, f"text {i}".encode()))
-        self.assertEqual(self.metric(1, "parley_fanout_pages_total"), pages,
+        self.assertEqual(self.nodes[1].metric("parley_fanout_pages_total"), pages,
                          "the log was read, though there is a bus")
         print(f"send to event over two nodes: p50 {sorted(latencies)[25] * 1000:.1f} ms")
 
@@ -154,11 +145,11 @@ class NodesTest(unittest.TestCase):
             end()
         self.wait_connected(1)
         last = self.settle_again(alice, room, listener)
-        pages = self.metric(1, "parley_fanout_pages_total")
+        pages = self.nodes[1].metric("parley_fanout_pages_total")
         for i in range(10):
             alice.send(room, f"again-{i}", b"x")
             self.assertEqual(listener.next("event").seq, last + 1 + i)
-        self.assertEqual(self.metric(1, "parley_fanout_pages_total"), pages, "it still polls")
+        self.assertEqual(self.nodes[1].metric("parley_fanout_pages_total"), pages, "it still polls")
 
     def settle_again(self, alice, room, listener):
         seq = alice.send(room, "settle-again", b"x").seq

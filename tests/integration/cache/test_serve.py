@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two nodes over two MariaDB shards that share a memcached, as their users see them."""
 import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import unittest
-import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 
@@ -19,40 +16,14 @@ from parleyd import clean_environment, wait_for  # noqa: E402
 BIN = os.environ["PARLEY_BIN"]
 
 
-class Memcached:
-    def __init__(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.address = f"127.0.0.1:{self.port}"
-
-    def start(self):
-        self.process = subprocess.Popen(["memcached", "-u", "nobody", "-l", "127.0.0.1", "-U", "0",
-                                         "-p", str(self.port)])
-        wait_for(self.answers, "memcached")
-        return self
-
-    def answers(self):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-
-
 class ServeTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.shards = Shards(2).start()
-        cls.addClassCleanup(cls.shards.stop)
-        cls.memcached = Memcached().start()
-        cls.addClassCleanup(cls.memcached.stop)
-        options = ("--cache-kind", "memcached", "--cache-servers", cls.memcached.address,
-                   "--cache-timeout-ms", "500ms")
+        cls.shards = Shards(2, memcached=1).start()
+        cls.addClassCleanup(cls.shards.close)
         cls.nodes = []
         for i in range(2):
-            node = start_node(BIN, cls.shards, f"node-{i}", options)
+            node = start_node(BIN, cls.shards, f"node-{i}", ["--cache-timeout-ms", "500ms"])
             cls.addClassCleanup(node.stop)
             cls.nodes.append(node)
 
@@ -61,12 +32,6 @@ class ServeTest(unittest.TestCase):
         self.addCleanup(caller.close)
         return caller
 
-    def counter(self, name, node=0):
-        with urllib.request.urlopen(f"http://{self.nodes[node].admin}/metrics") as page:
-            lines = page.read().decode().splitlines()
-        return sum(float(line.split()[-1]) for line in lines
-                   if line.split("{")[0].split(" ")[0] == name)
-
     def test_a_warm_history_asks_no_database(self):
         alice = self.caller("alice")
         alice.create("warm")
@@ -74,11 +39,11 @@ class ServeTest(unittest.TestCase):
             alice.send("warm", f"m{i}", b"text")
         first, _ = alice.history("warm", limit=1000)
         self.assertEqual([event.seq for event in first], list(range(1, 202)))
-        reads = self.counter("parley_store_reads_total")
+        reads = self.nodes[0].metric("parley_store_reads_total")
         again, _ = alice.history("warm", limit=1000)
         self.assertEqual(again, first)
-        self.assertEqual(self.counter("parley_store_reads_total"), reads)
-        self.assertGreater(self.counter("parley_cache_hits_total"), 0)
+        self.assertEqual(self.nodes[0].metric("parley_store_reads_total"), reads)
+        self.assertGreater(self.nodes[0].metric("parley_cache_hits_total"), 0)
 
     def test_each_node_reads_what_the_other_wrote(self):
         alice, there = self.caller("alice"), self.caller("alice", node=1)
@@ -106,17 +71,17 @@ class ServeTest(unittest.TestCase):
         alice, there = self.caller("alice"), self.caller("alice", node=1)
         alice.create("still")
         alice.history("still")
-        self.memcached.process.send_signal(signal.SIGSTOP)
+        self.shards.freeze("memcached-0")
         try:
             for i in range(20):
                 seq = alice.send("still", f"m{i}", b"text").seq
                 self.assertEqual(alice.history("still", backwards=True, limit=1)[0][0].seq, seq)
                 self.assertEqual(there.history("still", backwards=True, limit=1)[0][0].seq, seq)
-            self.assertEqual(self.counter("parley_cache_breaker_open"), 1)
+            self.assertEqual(self.nodes[0].metric("parley_cache_breaker_open"), 1)
         finally:
-            self.memcached.process.send_signal(signal.SIGCONT)
+            self.shards.thaw("memcached-0")
         wait_for(lambda: there.history("still") and alice.history("still")
-                 and not self.counter("parley_cache_breaker_open"), "the cache")
+                 and not self.nodes[0].metric("parley_cache_breaker_open"), "the cache")
         self.assertEqual(len(alice.history("still")[0]), 21)
 
     def test_settings_that_cannot_be_are_refused(self):

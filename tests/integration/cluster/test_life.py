@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 import time
 import unittest
 import urllib.request
@@ -14,86 +13,50 @@ import urllib.request
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 
 import grpc  # noqa: E402
+import sending  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from official import Caller, chat, chat_grpc  # noqa: E402
 from parleyd import wait_for  # noqa: E402
-from sending import BROKEN, EAGER, read_all  # noqa: E402
+from sending import EAGER, check_log, stop_clients  # noqa: E402
 
 BIN = os.environ["PARLEY_BIN"]
 BACK_S = 2.0
 USERS = ("owner", "alice", "bob", "carol", "reader-0", "reader-1", "reader-2")
 
 
-class Sender(threading.Thread):
-    """One message after the other. What a node says that may be sent again is sent again."""
+class Sender(sending.Client):
+    """One message after the other, and again with the same id if it failed: `failures` tells of it."""
 
-    def __init__(self, target, token, name, room, options=EAGER):
-        super().__init__(name=name)
-        self.caller = Caller(target, token, options, patient=True)
-        self.room = room
-        self.acked = {}  # id -> seq
+    def __init__(self, *args):
+        super().__init__(*args)
         self.failures = []
-        self.stopping = threading.Event()
 
-    def run(self):
-        while not self.stopping.is_set():
-            message_id = f"{self.name}-{len(self.acked)}"
-            try:
-                self.acked[message_id] = self.caller.send(self.room, message_id, b"x",
-                                                          timeout=10).seq
-            except grpc.RpcError as error:
-                self.failures.append(f"{self.name}: {error.code()} {error.details()}")
-            self.stopping.wait(0.01)
-
-    def stop(self):
-        self.stopping.set()
-        self.join(30)
+    def work(self):
+        message_id = next(iter(self.waiting), None) or self.make()
+        try:
+            self.take(message_id, self.caller.send(self.room, message_id, self.waiting[message_id],
+                                                   timeout=10))
+        except grpc.RpcError as error:
+            self.failures.append(f"{self.name}: {error.code()} {error.details()}")
+        self.stopping.wait(0.01)
 
 
-class Reader(threading.Thread):
-    """Follows a room; after each break, and when it is asked to, it goes on from the last seq, and notes
-    how long it was away."""
+class Reader(sending.Reader):
+    """Notes after each break how long it was away."""
 
-    def __init__(self, target, token, name, room):
-        super().__init__(name=name)
-        self.caller = Caller(target, token, EAGER, patient=True)
-        self.room = room
-        self.seen = []
+    def __init__(self, *args):
+        super().__init__(*args)
         self.away = []
         self.broken_at = None
-        self.asked = 0
-        self.failure = None
-        self.is_stopping = False
 
-    def follow(self):
-        for answer in self.caller.subscribe([(self.room, len(self.seen))]):
-            if self.broken_at is not None:
-                self.away.append(time.monotonic() - self.broken_at)
-                self.broken_at = None
-            if answer.WhichOneof("kind") == "event":
-                self.seen.append(answer.event.seq)
-            elif answer.WhichOneof("kind") == "reconnect":
-                self.asked += 1
-                self.broken_at = time.monotonic()
-                return
+    def take(self, answer):
+        if self.broken_at is not None:
+            self.away.append(time.monotonic() - self.broken_at)
+            self.broken_at = None
+        super().take(answer)
 
-    def run(self):
-        try:
-            while not self.is_stopping:
-                try:
-                    self.follow()
-                except grpc.RpcError as error:
-                    if error.code() not in BROKEN:
-                        raise
-                    self.broken_at = self.broken_at or time.monotonic()
-                    time.sleep(0.01)
-        except grpc.RpcError as error:
-            self.failure = repr(error)
-
-    def stop(self):
-        self.is_stopping = True
-        self.caller.close()
-        self.join(30)
+    def broken(self):
+        self.broken_at = self.broken_at or time.monotonic()
 
 
 class LifeTest(unittest.TestCase):
@@ -138,7 +101,7 @@ class LifeTest(unittest.TestCase):
         senders = [Sender(target, self.tokens[user], user, room, EAGER + (
             ("grpc.lb_policy_name", "round_robin"),))
             for target, user in zip(targets, ("alice", "bob", "carol"))]
-        readers = [Reader(target, self.tokens[f"reader-{i}"], f"reader-{i}", room)
+        readers = [Reader(target, self.tokens[f"reader-{i}"], f"reader-{i}", [room])
                    for i, target in enumerate(targets)]
         for thread in senders + readers:
             thread.start()
@@ -152,20 +115,12 @@ class LifeTest(unittest.TestCase):
 
     def end_load(self, owner, room, senders, readers):
         """No gap, nothing twice, all that was acked where it was said to be."""
-        for sender in senders:
-            sender.stop()
-        log = read_all(owner, room)
-        self.assertEqual([event.seq for event in log], list(range(1, len(log) + 1)))
-        stored = {event.message.client_message_id: event.seq for event in log
-                  if event.WhichOneof("kind") == "message"}
-        acked = {key: seq for sender in senders for key, seq in sender.acked.items()}
-        self.assertEqual(acked, {key: stored.get(key) for key in acked})
+        self.assertEqual(stop_clients(senders, 30), [])
+        check_log(self, senders, owner, readers, [room])
         for reader in readers:
-            wait_for(lambda: len(reader.seen) >= len(log) or reader.failure, reader.name)
             reader.stop()
             self.assertIsNone(reader.failure)
-            self.assertEqual(reader.seen, [event.seq for event in log])
-        return len(acked)
+        return sum(len(sender.acked) for sender in senders)
 
     def state(self, name):
         """What the balancer thinks of a node."""

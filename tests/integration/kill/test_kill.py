@@ -57,7 +57,7 @@ class KillTest(unittest.TestCase):
             self.server.start()
         self.assertEqual(stop_clients(clients), [])
         self.assertIsNone(reader.failure)
-        check_log(self, clients, reader.caller, reader)
+        check_log(self, clients, reader.caller, [reader])
         reader.stop()
         self.assertIsNone(reader.failure)
         self.assertGreaterEqual(reader.resumes, KILLS)

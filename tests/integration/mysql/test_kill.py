@@ -27,7 +27,7 @@ class KillTest(unittest.TestCase):
         print(f"PARLEY_SEED={SEED}", flush=True)
         chance = random.Random(SEED)
         shards = Shards(2).start()
-        self.addCleanup(shards.stop)
+        self.addCleanup(shards.close)
         nodes = [start_node(BIN, shards, f"node-{i}") for i in range(2)]
         for node in nodes:
             self.addCleanup(node.stop)
@@ -41,7 +41,7 @@ class KillTest(unittest.TestCase):
             wait_for(lambda: any(client.failure for client in clients) or all(
                 len(client.acked) > n for client, n in zip(clients, before)), "an ack for each", 60)
             time.sleep(chance.uniform(0, 0.2))  # the moment of the kill is the test's input
-            shards.kill(kill % 2)
+            shards.kill(f"shard-{kill % 2}")
             shards.start_again()
         self.assertEqual(stop_clients(clients), [])
         check_log(self, clients, owner)

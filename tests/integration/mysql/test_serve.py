@@ -34,7 +34,7 @@ class ServeTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.shards = Shards(2).start()
-        cls.addClassCleanup(cls.shards.stop)
+        cls.addClassCleanup(cls.shards.close)
         cls.nodes = []
         for i in range(2):
             node = start_node(BIN, cls.shards, f"node-{i}", OPTIONS)
@@ -117,14 +117,14 @@ class ServeTest(unittest.TestCase):
         threads = [threading.Thread(target=self.send_for,
                                     args=(self.caller("alice"), rooms[i], 3, *results[i]))
                    for i in range(2)]
-        self.shards.freeze(0)
+        self.shards.freeze("shard-0")
         try:
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
         finally:
-            self.shards.thaw(0)
+            self.shards.thaw("shard-0")
         self.assertEqual(results[0][0], [], "sent to a frozen shard")
         self.assertEqual(results[1][1], [], "the other shard failed too")
         for took, error in results[0][1]:
@@ -148,7 +148,7 @@ class ServeTest(unittest.TestCase):
         rooms = [self.room_on(shard, "fire") for shard in range(2)]
         for room in rooms:
             alice.create(room)
-        self.shards.kill(1)
+        self.shards.kill("shard-1")
         with self.assertRaises(grpc.RpcError) as raised:
             alice.send(rooms[1], "m1", b"x")
         self.assertEqual(raised.exception.code(), grpc.StatusCode.UNAVAILABLE)
@@ -165,7 +165,7 @@ class ServeTest(unittest.TestCase):
     def test_a_node_starts_while_a_shard_is_away(self):
         room = self.room_on(0, "early")
         self.caller("alice").create(room)
-        self.shards.kill(1)
+        self.shards.kill("shard-1")
         try:
             node = start_node(BIN, self.shards, "late", OPTIONS)
             self.addCleanup(node.stop)

@@ -9,7 +9,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 
-from mariadb import Shards, start_node  # noqa: E402
+from mariadb import UNSAFE, Shards, start_node  # noqa: E402
 from official import Caller  # noqa: E402
 from parleyd import clean_environment  # noqa: E402
 
@@ -50,10 +50,10 @@ class TlsTest(unittest.TestCase):
         os.chmod(cls.path(name + ".key"), 0o644)
 
     def start_shards(self, name):
-        shards = Shards(1, [f"--ssl-cert={self.path(name + '.pem')}",
+        shards = Shards(1, [*UNSAFE, f"--ssl-cert={self.path(name + '.pem')}",
                             f"--ssl-key={self.path(name + '.key')}",
                             "--require-secure-transport=ON"]).start()
-        self.addCleanup(shards.stop)
+        self.addCleanup(shards.close)
         return shards
 
     def migrate(self, shards, *options):
