@@ -3,7 +3,6 @@
 import glob
 import os
 import sqlite3
-import subprocess
 
 from cluster import Cluster
 from history import Event, sum_of
@@ -76,12 +75,8 @@ class World(Cluster):
 
     def rows(self):
         for server in self.servers("shard"):
-            out = subprocess.run(
-                ["mariadb", "--no-defaults", "--user=root", "--batch", "--skip-column-names",
-                 f"--socket={server['datadir']}/socket", "parley", "-e", SELECT_MARIADB],
-                check=True, stdout=subprocess.PIPE, text=True).stdout
-            for line in out.splitlines():
-                room, seq, at, sender, message_id, digest, ordinal = line.split("\t")
+            for row in self.query(server["name"], SELECT_MARIADB):
+                room, seq, at, sender, message_id, digest, ordinal = row
                 yield room, int(seq), int(at), sender, message_id, digest, int(ordinal)
         if not self.servers("shard"):
             yield from self.rows_of_files()

@@ -43,6 +43,14 @@ class Cluster:
     def server(self, name):
         return next(server for server in self.servers() if server["name"] == name)
 
+    def query(self, shard, sql):
+        """The rows of a statement, each a list of texts."""
+        done = subprocess.run(
+            ["mariadb", "--no-defaults", "--user=root", "--batch", "--skip-column-names",
+             f"--socket={self.server(shard)['datadir']}/socket", "parley", "-e", sql],
+            check=True, stdout=subprocess.PIPE, text=True)
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
     def balancers(self):
         return [f"127.0.0.1:{server['port']}" for server in self.servers("balancer")]
 
