@@ -151,6 +151,7 @@ static void on_done(void *user, const parley_error *error)
 }
 
 static const parley_subscription_events subscription_events = {
+    .size = sizeof(subscription_events),
     .on_event = on_event,
     .on_caught_up = on_caught_up,
     .on_truncated = on_truncated,

@@ -60,7 +60,8 @@ static void on_done(void *user, const parley_error *error)
 
 int main(int argc, char **argv)
 {
-    static const parley_subscription_events events = {.on_event = on_event, .on_done = on_done};
+    static const parley_subscription_events events = {
+        .size = sizeof(events), .on_event = on_event, .on_done = on_done};
     parley_channel_options options = {.size = sizeof(options), .token = getenv("PARLEY_TOKEN")};
     parley_channel *channel = NULL;
     parley_client *client = NULL;

@@ -9,6 +9,7 @@
 #include "client_impl.h"
 
 #include "error_impl.h"
+#include "sized.h"
 
 #include "base/id.h"
 #include "base/map.h"
@@ -442,7 +443,12 @@ parley_error *parley_client_subscribe(parley_client *client, const parley_cursor
                                       const parley_subscription_events *events, void *user,
                                       parley_subscription **subscription)
 {
+    parley_subscription_events chosen = {.size = sizeof(chosen)};
     *subscription = NULL;
+    if (!sized_copy(&chosen, sizeof(chosen), events)) {
+        return sdk_error(PARLEY_INVALID_ARGUMENT,
+                         "the size of parley_subscription_events is not set");
+    }
     if (cursor_count == 0 && !all) {
         return sdk_error(PARLEY_INVALID_ARGUMENT, "a subscription needs a conversation, or all");
     }
@@ -463,7 +469,7 @@ parley_error *parley_client_subscribe(parley_client *client, const parley_cursor
         }
     }
     made->client = client;
-    made->events = *events;
+    made->events = chosen;
     made->user = user;
     made->follows_all = all;
     made->retry.fire = on_retry;

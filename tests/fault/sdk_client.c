@@ -102,6 +102,7 @@ static void on_done(void *user, const parley_error *error)
 static parley_error *follow(parley_client *client, char *rest)
 {
     static const parley_subscription_events events = {
+        .size = sizeof(events),
         .on_event = on_event,
         .on_truncated = on_truncated,
         .on_removed = on_removed,

@@ -122,6 +122,7 @@ PARLEY_API PARLEY_MUST_CHECK parley_error *parley_client_flush(parley_client *cl
 /* ---- subscribing ---- */
 
 typedef struct parley_subscription_events {
+    size_t size; /* sizeof(parley_subscription_events) */
     /* Once and in order for each conversation, over reconnects. Borrowed until return. */
     void (*on_event)(void *user, const Parley__V1__Event *event);
     /* What follows of this conversation is live. Again after each reconnect. */

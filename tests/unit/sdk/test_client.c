@@ -195,7 +195,8 @@ static void on_sent(void *user, const parley_error *error, const parley_receipt 
 
 static void test_client_works_on_a_driven_channel(void **state)
 {
-    static const parley_subscription_events events = {.on_event = on_event, .on_done = on_done};
+    static const parley_subscription_events events = {
+        .size = sizeof(events), .on_event = on_event, .on_done = on_done};
     struct world *world = *state;
     struct driven driven = {0};
     parley_channel_options options = {.size = sizeof(options), .is_driven = true};

@@ -86,8 +86,10 @@ static void on_sent(void *user, const parley_error *error, const parley_receipt 
 
 static bool use(parley_client *client, struct fates *fates)
 {
-    static const parley_subscription_events events = {
-        .on_event = on_event, .on_caught_up = on_caught_up, .on_done = on_done};
+    static const parley_subscription_events events = {.size = sizeof(events),
+                                                      .on_event = on_event,
+                                                      .on_caught_up = on_caught_up,
+                                                      .on_done = on_done};
     parley_outgoing message = {.size = sizeof(message),
                                .conversation_id = "c",
                                .client_message_id = "always-the-same",

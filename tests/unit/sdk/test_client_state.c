@@ -59,7 +59,7 @@ static int tear_down(void **state)
 
 static parley_subscription *follow(struct world *world)
 {
-    static const parley_subscription_events events = {.on_event = NULL};
+    static const parley_subscription_events events = {.size = sizeof(events)};
     parley_cursor cursor = {.conversation_id = "c"};
     parley_subscription *subscription = NULL;
     expect_code(

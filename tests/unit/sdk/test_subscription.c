@@ -92,6 +92,7 @@ static void on_done(void *user, const parley_error *error)
 }
 
 static const parley_subscription_events events = {
+    .size = sizeof(events),
     .on_event = on_event,
     .on_caught_up = on_caught_up,
     .on_removed = on_removed,
@@ -314,6 +315,30 @@ static void test_bad_subscriptions_are_refused(void **state)
             PARLEY_INVALID_ARGUMENT);
         assert_null(subscription);
     }
+    parley_subscription_events unsized = events;
+    unsized.size = 0;
+    expect_code(
+        parley_client_subscribe(world->client, NULL, 0, true, &unsized, NULL, &subscription),
+        PARLEY_INVALID_ARGUMENT);
+    assert_null(subscription);
+}
+
+/* What a caller does not know is not called. */
+static void test_events_are_read_as_far_as_their_size(void **state)
+{
+    struct world *world = *state;
+    parley_subscription_events older = events;
+    parley_subscription *subscription = NULL;
+    older.size = offsetof(parley_subscription_events, on_caught_up);
+    expect_code(
+        parley_client_subscribe(world->client, NULL, 0, true, &older, &world->seen, &subscription),
+        PARLEY_OK);
+    WAIT_FOR(fake_chat_subscribers(world->chat) == 1);
+    say(world, 1);
+    WAIT_FOR(atomic_load(&world->seen.events) == 1);
+    parley_client_free(world->client);
+    world->client = NULL;
+    assert_int_equal(atomic_load(&world->seen.done), 0);
 }
 
 #define WITH_WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -335,6 +360,7 @@ int main(void)
         WITH_WORLD(test_last_conversation_that_is_left_ends_it_at_the_next_break),
         WITH_WORLD(test_conversation_that_is_joined_again_starts_where_it_is),
         WITH_WORLD(test_bad_subscriptions_are_refused),
+        WITH_WORLD(test_events_are_read_as_far_as_their_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
