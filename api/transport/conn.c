@@ -323,17 +323,16 @@ static enum parley_code new_conn(struct pl_io *io, int fd, const struct pl_conn_
     return PARLEY_OK;
 }
 
-enum parley_code pl_conn_accept(struct pl_io *io, int fd, const struct pl_conn_options *options,
-                                struct pl_conn **out, struct pl_error *err)
+enum parley_code pl_conn_accept(struct pl_io *io, int fd, const struct pl_address *peer,
+                                const struct pl_conn_options *options, struct pl_conn **out,
+                                struct pl_error *err)
 {
     struct pl_conn *conn = NULL;
     enum parley_code code = new_conn(io, fd, options, true, &conn, err);
     if (conn == NULL) {
         return code;
     }
-    struct pl_address address = {.len = 0};
-    pl_socket_peer(fd, &address);
-    pl_address_format(&address, conn->peer);
+    pl_address_format(peer, conn->peer);
     if (conn->ssl != NULL) {
         conn->state = CONN_SECURING;
         pl_watch_set(conn->watch, PL_READABLE);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+struct pl_address;
 struct pl_io;   /* what the connections of one loop share: wire context, read buffer, gather */
 struct pl_conn; /* one connection */
 
@@ -44,8 +45,10 @@ struct pl_conn_options {
     int64_t write_timeout_ms; /* no byte taken by the peer for so long: closed; 0: 60 s */
 };
 
-/* A server connection on an accepted socket. @param fd  takes, also on failure. */
+/* A server connection on an accepted socket, as a listener hands it on. @param fd  takes, also on
+ * failure. */
 PL_MUST_CHECK enum parley_code pl_conn_accept(struct pl_io *io, int fd,
+                                              const struct pl_address *peer,
                                               const struct pl_conn_options *options,
                                               struct pl_conn **conn, struct pl_error *err);
 /* A client connection; its outcome comes by on_open or on_close. */

@@ -113,8 +113,7 @@ void pl_conn_send_last(struct pl_conn *conn);
 int pl_socket_open(int family); /* @return a non-blocking socket, or -1 with errno */
 /* @return 0: under way, or errno. */
 int pl_socket_connect(int fd, const struct sockaddr *address, socklen_t len);
-int pl_socket_error(int fd); /* how connecting ended: 0, or errno */
-void pl_socket_peer(int fd, struct pl_address *address);
+int pl_socket_error(int fd);                           /* how connecting ended: 0, or errno */
 void pl_socket_tune(int fd, int64_t write_timeout_ms); /* best effort */
 /* Throw away some of the input, so that closing does not reset the connection. */
 void pl_socket_drain(int fd, void *buffer, size_t len);

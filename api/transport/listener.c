@@ -13,8 +13,6 @@
 #include "transport/address.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -73,7 +71,9 @@ static void on_readable(void *owner, int events)
     listener->is_accepting = true;
     /* Bounded, so that a flood of connections leaves time for those that are there. */
     for (int i = 0; i < ACCEPTS_PER_TURN && !listener->is_closed; i++) {
-        int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct pl_address peer = {.len = sizeof(peer.storage)};
+        int fd = accept4(listener->fd, (struct sockaddr *)&peer.storage, &peer.len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EINTR || errno == ECONNABORTED) {
                 continue;
@@ -84,11 +84,9 @@ static void on_readable(void *owner, int events)
             break;
         }
         listener->is_starved = false;
-        if (!listener->is_unix) {
-            int on = 1;
-            (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        if (!listener->on_accept(listener->owner, fd, &peer)) {
+            (void)close(fd);
         }
-        listener->on_accept(listener->owner, fd);
     }
     listener->is_accepting = false;
     if (listener->is_closed) {

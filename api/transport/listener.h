@@ -8,10 +8,14 @@
 #include "base/error.h"
 #include "loop/loop.h"
 
+#include <stdbool.h>
+
+struct pl_address;
 struct pl_listener; /* opaque */
 
-/* @param fd  takes: an accepted socket, non-blocking, TCP_NODELAY set. */
-typedef void (*pl_accept_fn)(void *owner, int fd);
+/* @param fd  an accepted socket, non-blocking; takes on success. @param peer  where it is from.
+ * @return false: it is refused, and the listener closes it. */
+typedef bool (*pl_accept_fn)(void *owner, int fd, const struct pl_address *peer);
 
 /* @param address  "127.0.0.1:7450", "[::1]:7450", "0.0.0.0:0" or "unix:/path". Numeric only. */
 PL_MUST_CHECK enum parley_code pl_listener_open(struct pl_loop *loop, const char *address,

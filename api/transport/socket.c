@@ -31,12 +31,6 @@ int pl_socket_error(int fd)
     return sys_errno;
 }
 
-void pl_socket_peer(int fd, struct pl_address *address)
-{
-    address->len = sizeof(address->storage);
-    (void)getpeername(fd, (struct sockaddr *)&address->storage, &address->len);
-}
-
 void pl_socket_tune(int fd, int64_t write_timeout_ms)
 {
     /* Not for unix sockets. A dead peer is found in the write timeout also while the socket's

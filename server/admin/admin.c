@@ -7,18 +7,17 @@
 #include "base/mem.h"
 #include "transport/listener.h"
 
-#include <unistd.h>
-
-static void on_accept(void *owner, int fd)
+static bool on_accept(void *owner, int fd, const struct pl_address *peer)
 {
+    (void)peer;
     struct admin *admin = owner;
     if (admin->count >= admin->connections_max) {
         pl_log_warn("ADMIN_FULL", admin_address(admin), "closed a connection: %u are open",
                     admin->count);
-        (void)close(fd);
-        return;
+        return false;
     }
     admin_conn_open(admin, fd);
+    return true;
 }
 
 enum parley_code admin_open(struct pl_loop *loop, const struct admin_options *options,

@@ -6,8 +6,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
-
-#include <unistd.h>
+#include "transport/resolver.h"
 
 #define H2_NO_ERROR         0
 #define H2_SETTINGS_TIMEOUT 4
@@ -54,14 +53,10 @@ static int64_t age_due(const struct grpc_port *port)
 }
 
 /* @return false: it is refused. */
-static bool enter(struct grpc_port *port, int fd, struct gate_pass *pass)
+static bool enter(struct grpc_port *port, const struct pl_address *peer, struct gate_pass *pass)
 {
     struct grpc_server *grpc = port->grpc;
-    struct sockaddr_storage peer;
-    socklen_t len = sizeof(peer);
-    bool is_known = grpc->options.connections_per_address_max > 0 &&
-                    getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
-    const char *why = gate_enter(grpc->gate, is_known ? (const struct sockaddr *)&peer : NULL,
+    const char *why = gate_enter(grpc->gate, (const struct sockaddr *)&peer->storage,
                                  pl_loop_now_ms(port->loop), pass);
     if (why == NULL) {
         return true;
@@ -94,19 +89,17 @@ static struct grpc_link *new_link(struct grpc_port *port)
     return link;
 }
 
-void grpc_on_accept(void *owner, int fd)
+bool grpc_on_accept(void *owner, int fd, const struct pl_address *peer)
 {
     struct grpc_port *port = owner;
     struct gate_pass pass;
-    if (!enter(port, fd, &pass)) {
-        (void)close(fd);
-        return;
+    if (!enter(port, peer, &pass)) {
+        return false;
     }
     struct grpc_link *link = new_link(port);
     if (link == NULL) {
-        (void)close(fd);
         gate_leave(port->grpc->gate, &pass);
-        return;
+        return false;
     }
     link->pass = pass;
     struct pl_conn_options options = {
@@ -123,16 +116,17 @@ void grpc_on_accept(void *owner, int fd)
         .tls = port->tls,
     };
     struct pl_error err = PL_ERROR_INIT;
-    if (pl_conn_accept(port->io, fd, &options, &link->conn, &err) != PARLEY_OK) {
+    if (pl_conn_accept(port->io, fd, peer, &options, &link->conn, &err) != PARLEY_OK) {
         pl_log_warn("GRPC_ACCEPT_FAILED", port->grpc->address, "%s", err.text);
         gate_leave(port->grpc->gate, &link->pass);
         free_link(link);
-        return;
+        return true;
     }
     pl_list_push(&port->links, &link->node);
     port->link_count++;
     pl_metric_add(&grpc_metrics[GRPC_METRIC_OPEN], 1);
     pl_metric_add(&grpc_metrics[GRPC_METRIC_ACCEPTED], 1);
+    return true;
 }
 
 /* After GOAWAY, which goes out first: what they begin now goes elsewhere. */

@@ -149,7 +149,7 @@ const char *gate_enter(struct gate *gate, const struct sockaddr *peer, int64_t n
                        struct gate_pass *pass)
 {
     *pass = (struct gate_pass){.is_in = false};
-    if (peer != NULL && gate->limits.per_address_max > 0) {
+    if (gate->limits.per_address_max > 0) {
         note_address(peer, pass);
     }
     (void)pthread_mutex_lock(&gate->mu);

@@ -35,7 +35,7 @@ PL_MUST_CHECK enum parley_code gate_new(const struct gate_limits *limits, struct
                                         struct pl_error *err);
 void gate_free(struct gate *gate); /* after the last pass; NULL is fine */
 
-/* @param peer  of the connection; NULL: not known. @return NULL: it may come in; else why not, for
+/* @param peer  of the connection. @return NULL: it may come in; else why not, for
  * a log line; static */
 const char *gate_enter(struct gate *gate, const struct sockaddr *peer, int64_t now_ms,
                        struct gate_pass *pass);

@@ -98,7 +98,7 @@ void grpc_stream_tell_leaving(struct pl_stream *stream);
 extern const struct pl_session_events grpc_session_events;
 
 /* conn.c */
-void grpc_on_accept(void *owner, int fd);
+bool grpc_on_accept(void *owner, int fd, const struct pl_address *peer);
 void grpc_link_announce(struct grpc_link *link);
 void grpc_link_leave(struct grpc_link *link, const char *why);
 /* Keepalive, idleness and age of one connection; may close it, at the end of the turn. */

@@ -282,6 +282,16 @@ struct accepting {
     int fd;
 };
 
+static struct pl_address address_of(int fd)
+{
+    const struct sockaddr_in in = {.sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)(fd & 0xffff)),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct pl_address address = {.len = sizeof(in)};
+    memcpy(&address.storage, &in, sizeof(in));
+    return address;
+}
+
 static void deliver_accept(struct pl_loop *loop, struct pl_mail *mail)
 {
     struct accepting *accepting = PL_CONTAINER_OF(mail, struct accepting, mail);
@@ -292,9 +302,8 @@ static void deliver_accept(struct pl_loop *loop, struct pl_mail *mail)
             found = listener;
         }
     }
-    if (found != NULL) {
-        found->on_accept(found->owner, accepting->fd);
-    } else {
+    const struct pl_address peer = address_of(accepting->fd);
+    if (found == NULL || !found->on_accept(found->owner, accepting->fd, &peer)) {
         pl_socket_close(accepting->fd);
     }
     free(accepting);
@@ -346,14 +355,6 @@ int pl_socket_connect(int fd, const struct sockaddr *address, socklen_t len)
 int pl_socket_error(int fd)
 {
     return find(fd)->sys_errno;
-}
-
-void pl_socket_peer(int fd, struct pl_address *address)
-{
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(fd & 0xffff))};
-    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    memcpy(&address->storage, &in, sizeof(in));
-    address->len = sizeof(in);
 }
 
 void pl_socket_tune(int fd, int64_t write_timeout_ms)

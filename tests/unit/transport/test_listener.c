@@ -22,19 +22,21 @@ struct taker {
     struct pl_listener *listener;
     int accepts;
     bool closes_listener;
+    char peer[PL_PEER_MAX]; /* of the last one */
 };
 
-static void on_accept(void *owner, int fd)
+static bool on_accept(void *owner, int fd, const struct pl_address *peer)
 {
     struct taker *taker = owner;
     taker->accepts++;
+    pl_address_format(peer, taker->peer);
     assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
     assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
-    (void)close(fd);
     if (taker->closes_listener) {
         pl_listener_close(taker->listener);
         taker->listener = NULL;
     }
+    return false;
 }
 
 static enum parley_code open_taker(struct taker *taker, const char *address, struct pl_error *err)
@@ -92,6 +94,8 @@ static void test_port_0_becomes_a_real_one_that_is_answered(void **state)
             (void)close(fd);
         }
         run(&taker, 200);
+        /* "127.0.0.1:" or "[::1]:" */
+        assert_int_equal(strncmp(taker.peer, addresses[i], strlen(addresses[i]) - 1), 0);
         close_taker(&taker);
     }
 }

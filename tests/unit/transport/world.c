@@ -107,7 +107,7 @@ static void on_server_close(void *owner, struct pl_conn *conn, const struct pl_e
     }
 }
 
-static void on_accept(void *owner, int fd)
+static bool on_accept(void *owner, int fd, const struct pl_address *peer)
 {
     struct world *world = owner;
     struct pl_conn *conn = NULL;
@@ -117,10 +117,12 @@ static void on_accept(void *owner, int fd)
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &world->server_sndbuf,
                          sizeof(world->server_sndbuf));
     }
-    if (pl_conn_accept(world->server_io, fd, &world->server_options, &conn, &err) != PARLEY_OK) {
+    if (pl_conn_accept(world->server_io, fd, peer, &world->server_options, &conn, &err) !=
+        PARLEY_OK) {
         fail_msg("accept: %s", err.text);
     }
     world->server.conn = conn;
+    return true;
 }
 
 /* ---- client ---- */
