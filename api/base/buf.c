@@ -67,15 +67,15 @@ static void forget_twin(struct pl_buf *buf)
     }
 }
 
-int pl_buf_append(struct pl_buf **buf, const void *data, size_t len)
+int pl_buf_reserve(struct pl_buf **buf, size_t more)
 {
     size_t used = *buf == NULL ? 0 : (*buf)->len;
     size_t capacity = *buf == NULL ? 0 : (*buf)->capacity;
-    if (len > SIZE_MAX / 4 || used > SIZE_MAX / 4) {
+    if (more > SIZE_MAX / 4 || used > SIZE_MAX / 4) {
         return -1;
     }
-    if (*buf == NULL || used + len > capacity) {
-        size_t wanted = capacity * 2 > used + len ? capacity * 2 : used + len;
+    if (*buf == NULL || used + more > capacity) {
+        size_t wanted = capacity * 2 > used + more ? capacity * 2 : used + more;
         wanted = wanted < 64 ? 64 : wanted;
         struct pl_buf *grown = pl_realloc(*buf, sizeof(*grown) + wanted);
         if (grown == NULL) {
@@ -91,10 +91,18 @@ int pl_buf_append(struct pl_buf **buf, const void *data, size_t len)
         *buf = grown;
     }
     forget_twin(*buf);
-    if (len > 0) {
-        memcpy((*buf)->data + used, data, len);
+    return 0;
+}
+
+int pl_buf_append(struct pl_buf **buf, const void *data, size_t len)
+{
+    if (pl_buf_reserve(buf, len) != 0) {
+        return -1;
     }
-    (*buf)->len = used + len;
+    if (len > 0) {
+        memcpy((*buf)->data + (*buf)->len, data, len);
+    }
+    (*buf)->len += len;
     return 0;
 }
 

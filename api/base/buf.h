@@ -27,8 +27,11 @@ PL_MUST_CHECK struct pl_buf *pl_buf_copy(const void *data, size_t len);
 struct pl_buf *pl_buf_ref(struct pl_buf *buf);
 void pl_buf_unref(struct pl_buf *buf); /* NULL is fine */
 
-/* Append to a buffer with one reference, growing it geometrically: `*buf` may move.
- * *buf may be NULL: a new one is made. Returns 0, or -1: no memory and *buf untouched. */
+/* Make room for `more` bytes behind those of a buffer with one reference, growing it
+ * geometrically: `*buf` may move. *buf may be NULL: a new one is made. Its twin is forgotten.
+ * Returns 0, or -1: no memory and *buf untouched. */
+PL_MUST_CHECK int pl_buf_reserve(struct pl_buf **buf, size_t more);
+/* Reserve, and write them there. */
 PL_MUST_CHECK int pl_buf_append(struct pl_buf **buf, const void *data, size_t len);
 
 /* Another form of the same bytes (compressed, say), made at most once, when it is first wanted, and

@@ -80,29 +80,15 @@ static z_stream *ready_deflater(struct pl_gzip *gzip)
 
 /* ---- decompression ---- */
 
-/* Room for more output, at most `limit` bytes in all. 0, or -1: no memory. */
-static int grow(struct pl_buf **out, size_t limit)
-{
-    size_t capacity = (*out)->capacity * 2 < limit ? (*out)->capacity * 2 : limit;
-    struct pl_buf *grown = pl_buf_new(capacity);
-    if (grown == NULL) {
-        return -1;
-    }
-    memcpy(grown->data, (*out)->data, (*out)->len);
-    grown->len = (*out)->len;
-    pl_buf_unref(*out);
-    *out = grown;
-    return 0;
-}
-
 /* `limit` is one over the longest message that is allowed: who fills it has one that is not. */
 static enum parley_code inflate_into(z_stream *zlib, size_t limit, struct pl_buf **out)
 {
     for (;;) {
-        if ((*out)->len == (*out)->capacity && grow(out, limit) != 0) {
+        if ((*out)->len == (*out)->capacity && pl_buf_reserve(out, 1) != 0) {
             return PARLEY_RESOURCE_EXHAUSTED;
         }
-        size_t room = (*out)->capacity - (*out)->len;
+        size_t end = (*out)->capacity < limit ? (*out)->capacity : limit;
+        size_t room = end - (*out)->len;
         zlib->next_out = (*out)->data + (*out)->len;
         zlib->avail_out = (uInt)room;
         int rv = inflate(zlib, Z_NO_FLUSH);

@@ -123,27 +123,11 @@ struct pl_buf *pl_pb_frame(const ProtobufCMessage *message)
 
 int pl_pb_frame_append(struct pl_buf **buf, const ProtobufCMessage *message)
 {
-    struct pl_buf *old = *buf;
     size_t len = protobuf_c_message_get_packed_size(message);
-    if (len > UINT32_MAX) {
+    if (len > UINT32_MAX || pl_buf_reserve(buf, PREFIX_BYTES + len) != 0) {
         return -1;
     }
-    size_t used = old != NULL ? old->len : 0;
-    size_t needed = used + PREFIX_BYTES + len;
-    if (old == NULL || old->capacity < needed) {
-        size_t capacity = old != NULL && old->capacity * 2 > needed ? old->capacity * 2 : needed;
-        struct pl_buf *grown = pl_buf_new(capacity);
-        if (grown == NULL) {
-            return -1;
-        }
-        if (used > 0) {
-            memcpy(grown->data, old->data, used);
-        }
-        grown->len = used;
-        pl_buf_unref(old);
-        *buf = grown;
-    }
-    put_frame((*buf)->data + used, message, len);
-    (*buf)->len = needed;
+    put_frame((*buf)->data + (*buf)->len, message, len);
+    (*buf)->len += PREFIX_BYTES + len;
     return 0;
 }

@@ -29,6 +29,22 @@ static void test_frames_are_appended_to_one_buffer(void **state)
     parley_frame_unref(public_frame);
 }
 
+static void test_a_frame_more_is_no_longer_what_was_compressed(void **state)
+{
+    (void)state;
+    Parley__Test__Sample sample = PARLEY__TEST__SAMPLE__INIT;
+    struct pl_buf *buf = pl_buf_new(100); /* there is room for it */
+    struct pl_buf *twin = NULL;
+    assert_int_equal(pl_pb_frame_append(&buf, &sample.base), 0);
+    assert_true(pl_buf_claim_twin(buf, &twin));
+    pl_buf_set_twin(buf, pl_buf_copy("short", 5));
+    assert_int_equal(pl_pb_frame_append(&buf, &sample.base), 0);
+    assert_true(pl_buf_claim_twin(buf, &twin));
+    assert_null(twin);
+    pl_buf_set_twin(buf, NULL);
+    pl_buf_unref(buf);
+}
+
 static bool append_frames(void *context)
 {
     struct pl_buf *buf = NULL;
@@ -56,6 +72,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frames_are_appended_to_one_buffer),
+        cmocka_unit_test(test_a_frame_more_is_no_longer_what_was_compressed),
         cmocka_unit_test(test_frames_without_memory_leave_the_buffer_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
