@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#define PREFIX_BYTES 5
 /* Text becomes a tenth. */
 #define HONEST_RATIO 32
 
@@ -68,8 +67,7 @@ static enum pl_framer_result check_prefix(struct pl_framer *framer, const uint8_
     if (prefix[0] == 1 && framer->encoding == PL_ENCODING_IDENTITY) {
         return fail(bad, PARLEY_INTERNAL, "grpc: compressed message without grpc-encoding");
     }
-    framer->body_len = (uint32_t)prefix[1] << 24 | (uint32_t)prefix[2] << 16 |
-                       (uint32_t)prefix[3] << 8 | (uint32_t)prefix[4];
+    framer->body_len = (uint32_t)pl_prefix_body_bytes(prefix);
     if (framer->body_len > framer->message_bytes_max) {
         return fail(bad, PARLEY_RESOURCE_EXHAUSTED, "grpc: received message larger than max");
     }
@@ -131,15 +129,15 @@ enum pl_framer_result pl_framer_next(struct pl_framer *framer, const uint8_t *da
     if (framer->is_body_delivered) {
         start_over(framer);
     }
-    if (framer->prefix_len < PREFIX_BYTES) {
-        size_t missing = (size_t)PREFIX_BYTES - framer->prefix_len;
+    if (framer->prefix_len < PL_PREFIX_BYTES) {
+        size_t missing = (size_t)PL_PREFIX_BYTES - framer->prefix_len;
         size_t take = len < missing ? len : missing;
         if (take > 0) {
             memcpy(framer->prefix + framer->prefix_len, data, take);
             framer->prefix_len = (uint8_t)(framer->prefix_len + take);
             *used = take;
         }
-        if (framer->prefix_len < PREFIX_BYTES) {
+        if (framer->prefix_len < PL_PREFIX_BYTES) {
             return PL_FRAMER_MORE;
         }
         if (check_prefix(framer, framer->prefix, bad) == PL_FRAMER_BAD) {

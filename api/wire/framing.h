@@ -14,6 +14,22 @@
 
 struct pl_gzip;
 
+#define PL_PREFIX_BYTES 5
+
+static inline size_t pl_prefix_body_bytes(const uint8_t prefix[PL_PREFIX_BYTES])
+{
+    return (size_t)prefix[1] << 24 | (size_t)prefix[2] << 16 | (size_t)prefix[3] << 8 | prefix[4];
+}
+
+static inline void pl_prefix_put(uint8_t prefix[PL_PREFIX_BYTES], bool is_compressed, size_t len)
+{
+    prefix[0] = is_compressed ? 1 : 0;
+    prefix[1] = (uint8_t)(len >> 24);
+    prefix[2] = (uint8_t)(len >> 16);
+    prefix[3] = (uint8_t)(len >> 8);
+    prefix[4] = (uint8_t)len;
+}
+
 /* grpc-encoding: how the messages whose flag is 1 are compressed. */
 enum pl_encoding {
     PL_ENCODING_IDENTITY, /* not at all: the flag may not be 1 (C1) */
@@ -27,7 +43,7 @@ struct pl_framer {
     struct pl_buf *body; /* of a message that came in pieces; or NULL */
     uint32_t body_len;   /* announced; valid once prefix_len is 5 */
     uint32_t message_bytes_max;
-    uint8_t prefix[5];
+    uint8_t prefix[PL_PREFIX_BYTES];
     uint8_t prefix_len;
     uint8_t encoding; /* enum pl_encoding */
     bool is_body_delivered;

@@ -3,11 +3,11 @@
 #include "wire/gzip.h"
 
 #include "base/mem.h"
+#include "wire/framing.h"
 
 #include <string.h>
 #include <zlib.h>
 
-#define PREFIX_BYTES     5
 #define COMPRESS_MIN     512 /* below, the gain is not worth the work (C6) */
 #define GZIP_WINDOW_BITS (15 + 16)
 #define GZIP_LEVEL       1 /* chat is text: the higher ones gain a tenth and take three times as long */
@@ -131,20 +131,6 @@ enum parley_code pl_gzip_decompress(struct pl_gzip *gzip, const uint8_t *data, s
 
 /* ---- compression ---- */
 
-static size_t body_bytes(const uint8_t *frame)
-{
-    return (size_t)frame[1] << 24 | (size_t)frame[2] << 16 | (size_t)frame[3] << 8 | frame[4];
-}
-
-static void put_prefix(uint8_t *frame, size_t len)
-{
-    frame[0] = 1;
-    frame[1] = (uint8_t)(len >> 24);
-    frame[2] = (uint8_t)(len >> 16);
-    frame[3] = (uint8_t)(len >> 8);
-    frame[4] = (uint8_t)len;
-}
-
 /* @return bytes of the compressed body at `out`; 0: it does not fit into `room`. */
 static size_t deflate_into(struct pl_gzip *gzip, const uint8_t *body, size_t len, uint8_t *out,
                            size_t room)
@@ -166,8 +152,8 @@ static struct pl_buf *compress_frames(struct pl_gzip *gzip, const struct pl_buf 
     struct pl_buf *made = NULL;
     for (size_t at = 0, bytes = 0; at < frames->len; at += bytes) {
         const uint8_t *frame = frames->data + at;
-        size_t len = body_bytes(frame);
-        bytes = PREFIX_BYTES + len;
+        size_t len = pl_prefix_body_bytes(frame);
+        bytes = PL_PREFIX_BYTES + len;
         if (len >= COMPRESS_MIN && made == NULL) {
             made = pl_buf_new(frames->len); /* no frame gets longer */
             if (made == NULL) {
@@ -180,12 +166,12 @@ static struct pl_buf *compress_frames(struct pl_gzip *gzip, const struct pl_buf 
             continue;
         }
         uint8_t *to = made->data + made->len;
-        size_t shorter = len >= COMPRESS_MIN
-                             ? deflate_into(gzip, frame + PREFIX_BYTES, len, to + PREFIX_BYTES, len)
-                             : 0;
+        size_t shorter = len >= COMPRESS_MIN ? deflate_into(gzip, frame + PL_PREFIX_BYTES, len,
+                                                            to + PL_PREFIX_BYTES, len)
+                                             : 0;
         if (shorter > 0) {
-            put_prefix(to, shorter);
-            made->len += PREFIX_BYTES + shorter;
+            pl_prefix_put(to, true, shorter);
+            made->len += PL_PREFIX_BYTES + shorter;
         } else {
             memcpy(to, frame, bytes);
             made->len += bytes;
@@ -210,8 +196,8 @@ struct pl_buf *pl_gzip_frames(struct pl_gzip *gzip, struct pl_buf *frames, size_
     }
     size_t there = 0;
     for (size_t here = 0; here < *offset;) {
-        here += PREFIX_BYTES + body_bytes(frames->data + here);
-        there += PREFIX_BYTES + body_bytes(twin->data + there);
+        here += PL_PREFIX_BYTES + pl_prefix_body_bytes(frames->data + here);
+        there += PL_PREFIX_BYTES + pl_prefix_body_bytes(twin->data + there);
     }
     *offset = there;
     return twin;

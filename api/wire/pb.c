@@ -4,13 +4,13 @@
 #include "wire/pb.h"
 
 #include "base/mem.h"
+#include "wire/framing.h"
 
 #include "parley/stub.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-#define PREFIX_BYTES  5
 #define ALIGN8(bytes) (((bytes) + 7) & ~(size_t)7)
 
 /* The scan predicts; this holds protobuf-c to it, whatever it does. */
@@ -102,21 +102,17 @@ void parley_message_free(ProtobufCMessage *message)
 
 static void put_frame(uint8_t *out, const ProtobufCMessage *message, size_t len)
 {
-    out[0] = 0;
-    out[1] = (uint8_t)(len >> 24);
-    out[2] = (uint8_t)(len >> 16);
-    out[3] = (uint8_t)(len >> 8);
-    out[4] = (uint8_t)len;
-    (void)protobuf_c_message_pack(message, out + PREFIX_BYTES);
+    pl_prefix_put(out, false, len);
+    (void)protobuf_c_message_pack(message, out + PL_PREFIX_BYTES);
 }
 
 struct pl_buf *pl_pb_frame(const ProtobufCMessage *message)
 {
     size_t len = protobuf_c_message_get_packed_size(message);
-    struct pl_buf *buf = len <= UINT32_MAX ? pl_buf_new(PREFIX_BYTES + len) : NULL;
+    struct pl_buf *buf = len <= UINT32_MAX ? pl_buf_new(PL_PREFIX_BYTES + len) : NULL;
     if (buf != NULL) {
         put_frame(buf->data, message, len);
-        buf->len = PREFIX_BYTES + len;
+        buf->len = PL_PREFIX_BYTES + len;
     }
     return buf;
 }
@@ -124,10 +120,10 @@ struct pl_buf *pl_pb_frame(const ProtobufCMessage *message)
 int pl_pb_frame_append(struct pl_buf **buf, const ProtobufCMessage *message)
 {
     size_t len = protobuf_c_message_get_packed_size(message);
-    if (len > UINT32_MAX || pl_buf_reserve(buf, PREFIX_BYTES + len) != 0) {
+    if (len > UINT32_MAX || pl_buf_reserve(buf, PL_PREFIX_BYTES + len) != 0) {
         return -1;
     }
     put_frame((*buf)->data + (*buf)->len, message, len);
-    (*buf)->len += PREFIX_BYTES + len;
+    (*buf)->len += PL_PREFIX_BYTES + len;
     return 0;
 }
