@@ -8,6 +8,8 @@
  */
 #include "wire/session_impl.h"
 
+#include <string.h>
+
 #define FRAME_HEADER_BYTES 9
 
 ssize_t pl_stream_read(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t length,
@@ -119,11 +121,7 @@ enum parley_code pl_session_gather(struct pl_session *session, struct pl_gather 
     if (session->farewell != NULL) {
         const char *text = session->farewell;
         session->farewell = NULL;
-        size_t len = 0;
-        while (text[len] != '\0') {
-            len++;
-        }
-        (void)pl_gather_copy(gather, text, len);
+        (void)pl_gather_copy(gather, text, strlen(text));
         return PARLEY_OK;
     }
     session->is_inside = true;

@@ -158,6 +158,14 @@ void grpc_link_leave(struct grpc_link *link, const char *why)
     }
 }
 
+static bool cut(struct grpc_link *link, const char *why)
+{
+    struct pl_error cause = PL_ERROR_INIT;
+    (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "%s", why);
+    pl_conn_close(link->conn, &cause);
+    return false;
+}
+
 /* Any byte is a sign of life; after silence a ping asks for one. @return false: it is dead. */
 static bool keep_alive(struct grpc_link *link, int64_t now_ms)
 {
@@ -175,10 +183,7 @@ static bool keep_alive(struct grpc_link *link, int64_t now_ms)
         link->is_pinged = pl_session_ping(session) == 0;
     } else if (link->is_pinged &&
                silent_ms >= options->keepalive_ms + options->keepalive_timeout_ms) {
-        struct pl_error cause = PL_ERROR_INIT;
-        (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "no answer to a keepalive ping");
-        pl_conn_close(link->conn, &cause);
-        return false;
+        return cut(link, "no answer to a keepalive ping");
     }
     return true;
 }
@@ -196,11 +201,8 @@ static bool check_settings(struct grpc_link *link, int64_t now_ms)
     if (now_ms - link->unacknowledged_ms < link->port->grpc->options.settings_timeout_ms) {
         return true;
     }
-    struct pl_error cause = PL_ERROR_INIT;
-    (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "our SETTINGS were not acknowledged in time");
     pl_session_goaway(session, H2_SETTINGS_TIMEOUT, NULL);
-    pl_conn_close(link->conn, &cause);
-    return false;
+    return cut(link, "our SETTINGS were not acknowledged in time");
 }
 
 /* A call's headers come at once or not at all: dripping them would keep the connection from being
@@ -215,10 +217,7 @@ static bool check_headers(struct grpc_link *link, int64_t now_ms)
     if (block == 0 || now_ms - link->block_ms < link->port->grpc->options.headers_timeout_ms) {
         return true;
     }
-    struct pl_error cause = PL_ERROR_INIT;
-    (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "the headers of a call did not come in time");
-    pl_conn_close(link->conn, &cause);
-    return false;
+    return cut(link, "the headers of a call did not come in time");
 }
 
 /* As long as a message is not whole we hold what has come of it. */
@@ -245,10 +244,7 @@ static bool check_progress(struct grpc_link *link, int64_t now_ms)
     if (now_ms - link->data_ms < link->port->grpc->options.stall_ms) {
         return true;
     }
-    struct pl_error cause = PL_ERROR_INIT;
-    (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "the client takes nothing of what waits for it");
-    pl_conn_close(link->conn, &cause);
-    return false;
+    return cut(link, "the client takes nothing of what waits for it");
 }
 
 /* Old, told to go, and its grace is over (A9). @return false: it is closed. */
@@ -260,10 +256,7 @@ static bool check_age_grace(struct grpc_link *link, int64_t now_ms)
         now_ms - since_ms < grace_ms) {
         return true;
     }
-    struct pl_error cause = PL_ERROR_INIT;
-    (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "the connection is too old");
-    pl_conn_close(link->conn, &cause);
-    return false;
+    return cut(link, "the connection is too old");
 }
 
 void grpc_link_sweep(struct grpc_link *link, int64_t now_ms)

@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "transport/metrics.h"
 
+#include <string.h>
+
 struct pl_metric grpc_metrics[GRPC_METRIC_COUNT] = {
     [GRPC_METRIC_OPEN] = {.name = "parley_connections",
                           .help = "Open gRPC connections.",
@@ -93,13 +95,7 @@ static enum parley_code take_address(struct grpc_server *grpc, struct pl_error *
 /* A Unix socket has one path and one listener: the other loops get no connections of it. */
 static bool is_shared_by_ports(const struct grpc_server *grpc)
 {
-    static const char prefix[] = "unix:";
-    for (size_t i = 0; i < sizeof(prefix) - 1; i++) {
-        if (grpc->address[i] != prefix[i]) {
-            return true;
-        }
-    }
-    return false;
+    return strncmp(grpc->address, "unix:", 5) != 0;
 }
 
 static enum parley_code start_ports(struct grpc_server *grpc, struct pl_error *err)

@@ -8,20 +8,15 @@
 #include "guard/token_cache.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define CACHE_MAX_DEFAULT 4096
 
 struct auth {
     struct auth_key key;
-    int64_t (*now_s)(void);
     unsigned loop_count;
     struct token_cache *caches[]; /* one per loop */
 };
-
-static int64_t wall_s(void)
-{
-    return pl_clock_wall_ms() / 1000;
-}
 
 /* What probes and tools call before they have a token. */
 static bool is_open_to_all(const char *service)
@@ -43,19 +38,10 @@ static bool is_open_to_all(const char *service)
 /* RFC 6750: "Bearer", in any case, one space or more. @return NULL: something else. */
 static const char *find_token(const char *value, size_t *len)
 {
-    static const char scheme[] = "bearer ";
+    static const char scheme[] = "Bearer ";
     const size_t scheme_len = sizeof(scheme) - 1;
-    if (*len <= scheme_len) {
+    if (*len <= scheme_len || strncasecmp(value, scheme, scheme_len) != 0) {
         return NULL;
-    }
-    for (size_t i = 0; i < scheme_len; i++) {
-        char c = value[i];
-        if (c >= 'A' && c <= 'Z') {
-            c = (char)(c - 'A' + 'a');
-        }
-        if (c != scheme[i]) {
-            return NULL;
-        }
     }
     value += scheme_len;
     *len -= scheme_len;
@@ -70,7 +56,7 @@ static enum parley_code identify(struct auth *auth, parley_server_call *call, co
                                  size_t len, struct pl_error *err)
 {
     struct token_cache *cache = auth->caches[call_loop_index(call) % auth->loop_count];
-    int64_t now_s = auth->now_s();
+    int64_t now_s = pl_clock_wall_ms() / 1000;
     struct auth_identity verified;
     const struct auth_identity *identity = token_cache_find(cache, token, len, now_s);
     if (identity == NULL) {
@@ -117,7 +103,6 @@ enum parley_code auth_new(const struct auth_key *key, unsigned loop_count, size_
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for authentication");
     }
     made->key = *key;
-    made->now_s = wall_s;
     made->loop_count = count;
     for (unsigned i = 0; i < count; i++) {
         made->caches[i] = token_cache_new(cache_max > 0 ? cache_max : CACHE_MAX_DEFAULT);
@@ -145,9 +130,4 @@ void auth_free(struct auth *auth)
 struct interceptor auth_interceptor(struct auth *auth)
 {
     return (struct interceptor){.on_open = on_open, .context = auth};
-}
-
-void auth_set_clock(struct auth *auth, int64_t (*now_s)(void))
-{
-    auth->now_s = now_s != NULL ? now_s : wall_s;
 }

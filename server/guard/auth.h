@@ -65,7 +65,5 @@ PL_MUST_CHECK enum parley_code auth_new(const struct auth_key *key, unsigned loo
 void auth_free(struct auth *auth); /* NULL is fine */
 /* To be given to server_add_interceptor. */
 struct interceptor auth_interceptor(struct auth *auth);
-/* For tests: seconds since the epoch instead of the wall clock; NULL: the wall clock again. */
-void auth_set_clock(struct auth *auth, int64_t (*now_s)(void));
 
 #endif /* PARLEY_GUARD_AUTH_H */

@@ -20,9 +20,14 @@ struct guarded {
 
 static int64_t clock_s;
 
-static int64_t now_s(void)
+static int64_t still_ns(void)
 {
-    return clock_s;
+    return 0;
+}
+
+static int64_t wall_ms(void)
+{
+    return clock_s * 1000;
 }
 
 static void init(struct guarded *guarded)
@@ -33,11 +38,12 @@ static void init(struct guarded *guarded)
     assert_int_equal(server_add_interceptor(guarded->fake.server, &interceptor, NULL), PARLEY_OK);
     assert_int_equal(auth_token_make(&key, "alice", 100, &guarded->token, NULL), PARLEY_OK);
     clock_s = pl_clock_wall_ms() / 1000;
-    auth_set_clock(guarded->auth, now_s);
+    pl_clock_set_hooks(&(struct pl_clock_hooks){still_ns, wall_ms});
 }
 
 static void deinit(struct guarded *guarded)
 {
+    pl_clock_set_hooks(NULL);
     fake_server_deinit(&guarded->fake);
     auth_free(guarded->auth);
     pl_free(guarded->token);
