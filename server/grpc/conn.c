@@ -158,6 +158,7 @@ void grpc_link_leave(struct grpc_link *link, const char *why)
     }
 }
 
+/* @return false, which is what the checks below say of a connection that is closed */
 static bool cut(struct grpc_link *link, const char *why)
 {
     struct pl_error cause = PL_ERROR_INIT;
