@@ -24,10 +24,12 @@ struct pl_status {
                                     */
 #define PL_STATUS_DETAILS_MAX 4096 /* larger ones are dropped */
 
-/* google.rpc.Status with one google.rpc.BadRequest.FieldViolation, in the arena.
- * Returns 0, or -1: no memory, and *details is untouched. */
+/* google.rpc.Status with one google.rpc.BadRequest.FieldViolation, in the arena. @param message
+ * says it all (NULL: ""). @param description  what is wrong with the field, which need not say its
+ * name. Returns 0, or -1: no memory, and *status is untouched. */
 PL_MUST_CHECK int pl_status_bad_request(struct pl_arena *arena, const char *message,
-                                        const char *field, struct pl_status *status);
+                                        const char *field, const char *description,
+                                        struct pl_status *status);
 /* google.rpc.Status with a google.rpc.RetryInfo. */
 PL_MUST_CHECK int pl_status_retry_info(struct pl_arena *arena, enum parley_code code,
                                        const char *message, uint32_t retry_after_ms,

@@ -92,7 +92,7 @@ static int finish_status(struct pl_arena *arena, const char *type_url, const str
 }
 
 int pl_status_bad_request(struct pl_arena *arena, const char *message, const char *field,
-                          struct pl_status *status)
+                          const char *description, struct pl_status *status)
 {
     struct pl_status made = {.code = PARLEY_INVALID_ARGUMENT,
                              .message = pl_arena_strdup(arena, message != NULL ? message : "")};
@@ -102,14 +102,13 @@ int pl_status_bad_request(struct pl_arena *arena, const char *message, const cha
     if (made.message == NULL) {
         return -1;
     }
-    size_t message_len =
-        pl_text_utf8_prefix(made.message, strlen(made.message), PL_STATUS_MESSAGE_MAX);
-    if (writer_init(&violation, arena, field_len + message_len + 2 * (size_t)NESTING) != 0 ||
-        writer_init(&detail, arena, field_len + message_len + 3 * (size_t)NESTING) != 0) {
+    size_t text_len = pl_text_utf8_prefix(description, strlen(description), PL_STATUS_MESSAGE_MAX);
+    if (writer_init(&violation, arena, field_len + text_len + 2 * (size_t)NESTING) != 0 ||
+        writer_init(&detail, arena, field_len + text_len + 3 * (size_t)NESTING) != 0) {
         return -1;
     }
     put_bytes(&violation, 1, field, field_len);
-    put_bytes(&violation, 2, made.message, message_len);
+    put_bytes(&violation, 2, description, text_len);
     put_bytes(&detail, 1, violation.data, violation.len);
     if (finish_status(arena, TYPE_BAD_REQUEST, &detail, &made) != 0) {
         return -1;

@@ -159,7 +159,7 @@ void parley_server_call_fail_field(parley_server_call *call, const char *field,
     (void)pl_text_format(text, sizeof(text), "%s: %s", field, description);
     struct pl_status status = {.code = PARLEY_INVALID_ARGUMENT, .message = text};
     /* Without memory for details the text alone names the field. */
-    (void)!pl_status_bad_request(call->arena, text, field, &status);
+    (void)!pl_status_bad_request(call->arena, text, field, description, &status);
     call_end(call, &status);
 }
 

@@ -43,8 +43,8 @@ static void finish_badly(struct pl_stream *stream)
     parley_metadata *trailers = parley_metadata_new();
     app_check(trailers != NULL && parley_metadata_add(trailers, "x-a", "1") == 0 &&
                   parley_metadata_add_bin(trailers, "x-bin", "\xff", 1) == 0 &&
-                  pl_status_bad_request(pl_stream_arena(stream), "100 % \xff", "body", &status) ==
-                      0,
+                  pl_status_bad_request(pl_stream_arena(stream), "100 % \xff", "body", "\xff",
+                                        &status) == 0,
               "memory");
     pl_stream_finish(stream, &status, trailers);
     parley_metadata_free(trailers);

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     char *text = pl_arena_strndup(&arena, (const char *)data, size);
     struct pl_status status;
-    app_check(pl_status_bad_request(&arena, text, text, &status) == 0, "memory");
+    app_check(pl_status_bad_request(&arena, text, text, text, &status) == 0, "memory");
     pl_status_details_read(status.details, status.details_len, &arena, &field, &retry_after_ms);
     size_t len = pl_text_utf8_prefix(text, strlen(text), 256);
     app_check(!pl_text_is_utf8(text, strlen(text)) ||

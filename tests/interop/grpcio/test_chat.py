@@ -243,7 +243,9 @@ class ChatTest(unittest.TestCase):
             error = self.assert_fails(grpc.StatusCode.INVALID_ARGUMENT, call)
             details = status_details(error)
             self.assertEqual(details[0][0], "type.googleapis.com/google.rpc.BadRequest")
-            self.assertEqual(details[0][1].violations[0].field, field)
+            violation = details[0][1].violations[0]
+            self.assertEqual(violation.field, field)
+            self.assertEqual(error.details(), f"{field}: {violation.text}")
         self.assertEqual(self.alice.send(self.room, "b", b"\xff" * 65536, "application/x").seq, 2)
 
     def test_without_a_valid_token_nothing_is_told(self):

@@ -21,7 +21,8 @@ static void refuse(struct pair *pair, struct pair_log *log)
     /* What there is no memory for is left out, as the server does it. */
     bool has_trailers =
         trailers != NULL && parley_metadata_add(trailers, "x-reason", "because") == 0;
-    if (pl_status_bad_request(pl_stream_arena(log->stream), "not 50 %", "body", &status) != 0) {
+    if (pl_status_bad_request(pl_stream_arena(log->stream), "not 50 %", "body", "is 51 %",
+                              &status) != 0) {
         status.message = "no memory";
     }
     pl_stream_finish(log->stream, &status, has_trailers ? trailers : NULL);

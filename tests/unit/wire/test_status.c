@@ -101,10 +101,11 @@ static void test_s4_bad_request_is_the_protobuf_it_should_be(void **state)
     struct pl_arena arena;
     struct pl_status status = {0};
     pl_arena_init(&arena, NULL, 0, 0);
-    assert_int_equal(pl_status_bad_request(&arena, "is empty", "body", &status), 0);
+    assert_int_equal(pl_status_bad_request(&arena, "body: is empty", "body", "is empty", &status),
+                     0);
     assert_int_equal(status.code, PARLEY_INVALID_ARGUMENT);
-    assert_string_equal(status.message, "is empty");
-    struct pl_buf *expected = make_status(PARLEY_INVALID_ARGUMENT, "is empty", BAD_REQUEST,
+    assert_string_equal(status.message, "body: is empty");
+    struct pl_buf *expected = make_status(PARLEY_INVALID_ARGUMENT, "body: is empty", BAD_REQUEST,
                                           make_violation("body", "is empty"));
     assert_int_equal(status.details_len, expected->len);
     assert_memory_equal(status.details, expected->data, expected->len);
@@ -215,11 +216,11 @@ static void test_s3_long_texts_are_cut_to_what_is_sent(void **state)
     const char *field = NULL;
     uint32_t retry_after_ms = 0;
     pl_arena_init(&arena, NULL, 0, 0);
-    assert_int_equal(pl_status_bad_request(&arena, text, text, &status), 0);
+    assert_int_equal(pl_status_bad_request(&arena, text, text, text, &status), 0);
     assert_in_range(status.details_len, 1, PL_STATUS_DETAILS_MAX);
     pl_status_details_read(status.details, status.details_len, &arena, &field, &retry_after_ms);
     assert_int_equal(strlen(field), 256);
-    assert_int_equal(pl_status_bad_request(&arena, NULL, "f", &status), 0);
+    assert_int_equal(pl_status_bad_request(&arena, NULL, "f", "d", &status), 0);
     assert_string_equal(status.message, "");
     pl_arena_deinit(&arena);
 }
@@ -231,7 +232,7 @@ static void test_without_memory_the_status_is_untouched(void **state)
         struct pl_arena arena;
         struct pl_status status = {.code = PARLEY_ABORTED};
         pl_arena_init(&arena, NULL, 0, cap);
-        if (pl_status_bad_request(&arena, "m", "f", &status) != 0) {
+        if (pl_status_bad_request(&arena, "m", "f", "d", &status) != 0) {
             assert_int_equal(status.code, PARLEY_ABORTED);
             assert_null(status.details);
         }
