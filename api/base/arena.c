@@ -44,6 +44,16 @@ void pl_arena_init(struct pl_arena *arena, void *inline_block, size_t inline_byt
     rewind_to_inline(arena);
 }
 
+void pl_arena_wipe(struct pl_arena *arena)
+{
+    for (struct pl_arena_block *block = arena->blocks; block != NULL; block = block->next) {
+        explicit_bzero(block + 1, block->size);
+    }
+    if (arena->inline_block != NULL) {
+        explicit_bzero(arena->inline_block, arena->inline_bytes);
+    }
+}
+
 void pl_arena_reset(struct pl_arena *arena)
 {
     while (arena->blocks != NULL) {
@@ -71,7 +81,7 @@ static void *allocate_block(struct pl_arena *arena, size_t size)
     if (block == NULL) {
         return NULL;
     }
-    block->size = is_alone && bytes > BLOCK_MAX ? BLOCK_MAX : bytes;
+    block->size = bytes;
     block->next = arena->blocks;
     arena->blocks = block;
     char *start = (char *)(block + 1);

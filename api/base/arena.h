@@ -26,6 +26,8 @@ struct pl_arena {
  * @param max_bytes     hard cap on all that is handed out; 0: none. */
 void pl_arena_init(struct pl_arena *arena, void *inline_block, size_t inline_bytes,
                    size_t max_bytes);
+/* Overwrite everything handed out, before a reset: it held a secret. */
+void pl_arena_wipe(struct pl_arena *arena);
 /* Forget everything handed out; give heap blocks back. The arena can be used again. */
 void pl_arena_reset(struct pl_arena *arena);
 void pl_arena_deinit(struct pl_arena *arena);

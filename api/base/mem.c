@@ -2,6 +2,7 @@
 /* The door to the heap; see mem.h. @thread any */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,14 @@ void *pl_realloc(void *memory, size_t size)
 void pl_free(void *memory)
 {
     hooks.free_fn(memory);
+}
+
+void pl_free_secret(void *memory)
+{
+    if (memory != NULL) {
+        explicit_bzero(memory, malloc_usable_size(memory));
+        pl_free(memory);
+    }
 }
 
 char *pl_strndup(const char *text, size_t len)

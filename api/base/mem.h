@@ -13,6 +13,8 @@ void *pl_malloc(size_t size);
 void *pl_calloc(size_t count, size_t size);
 void *pl_realloc(void *memory, size_t size);
 void pl_free(void *memory);
+/* Overwrite, then free: for what may hold a secret. NULL is fine. */
+void pl_free_secret(void *memory);
 char *pl_strdup(const char *text);
 char *pl_strndup(const char *text, size_t len);
 

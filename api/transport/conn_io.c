@@ -52,10 +52,14 @@ static void on_end(struct pl_conn *conn)
 }
 
 /* @return false: the connection is closing. */
-static bool take_input(struct pl_conn *conn, const uint8_t *data, size_t len)
+static bool take_input(struct pl_conn *conn, uint8_t *data, size_t len)
 {
     struct pl_error err = PL_ERROR_INIT;
-    if (pl_session_receive(conn->session, data, len, &err) != PARLEY_OK) {
+    enum parley_code code = pl_session_receive(conn->session, data, len, &err);
+    if (pl_session_got_secret(conn->session)) {
+        explicit_bzero(data, len);
+    }
+    if (code != PARLEY_OK) {
         conn->is_held = false; /* what the session has to say (GOAWAY, HTTP/1's 400) may go out */
         if (err.code == PARLEY_OK) {
             err.code = PARLEY_INTERNAL;

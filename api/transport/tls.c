@@ -72,10 +72,10 @@ static enum parley_code new_context(const SSL_METHOD *method, struct pl_tls **ou
         return fail_with_openssl(err, PARLEY_RESOURCE_EXHAUSTED, "cannot make", "a TLS context");
     }
     /* HTTP/2 frames say where they end, so a missing close_notify hides no truncation. */
-    (void)SSL_CTX_set_options(tls->context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                                SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                                SSL_OP_PRIORITIZE_CHACHA |
-                                                SSL_OP_IGNORE_UNEXPECTED_EOF);
+    (void)SSL_CTX_set_options(tls->context,
+                              SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+                                  SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_IGNORE_UNEXPECTED_EOF);
     (void)SSL_CTX_set_mode(tls->context, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                              SSL_MODE_RELEASE_BUFFERS);

@@ -128,7 +128,7 @@ static void *h2_calloc(size_t count, size_t size, void *user_data)
 static void h2_free(void *at, void *user_data)
 {
     if (!is_in_place(user_data, at)) {
-        pl_free(at);
+        pl_free_secret(at); /* one of them is a token that came */
     }
 }
 

@@ -38,8 +38,6 @@ static const nghttp2_nv RESPONSE_HEADERS[] = {
 static const nghttp2_nv OK_TRAILERS[] = {NV("grpc-status", "0")};
 static const char *const CODE_TEXTS[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                          "9", "10", "11", "12", "13", "14", "15", "16"};
-/* M6: not to be kept in the compression tables of proxies. */
-static const char *const SENSITIVE[] = {"authorization", "cookie", "set-cookie", "x-api-key"};
 
 /* A block being put together in a stream's arena. */
 struct block {
@@ -71,16 +69,6 @@ static void block_add(struct block *block, const char *name, size_t name_len, co
 #define BLOCK_ADD_STATIC(block, name, value)                                                       \
     block_add((block), (name), sizeof(name) - 1, (value), sizeof(value) - 1)
 
-static bool is_sensitive(const char *name)
-{
-    for (size_t i = 0; i < PL_COUNT(SENSITIVE); i++) {
-        if (strcmp(name, SENSITIVE[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int block_add_metadata(struct block *block, const parley_metadata *metadata)
 {
     for (size_t i = 0; i < parley_metadata_count(metadata); i++) {
@@ -101,7 +89,7 @@ static int block_add_metadata(struct block *block, const parley_metadata *metada
             return -1;
         }
         block_add(block, name, entry->key_len, value != NULL ? value : "", value_len);
-        if (is_sensitive(name)) {
+        if (pl_metadata_is_secret(name, entry->key_len)) {
             block->nva[block->count - 1].flags |= NGHTTP2_NV_FLAG_NO_INDEX;
         }
     }

@@ -17,9 +17,21 @@ static const char *const RESERVED[] = {
     "content-type", "te", "user-agent", "content-length", "connection", "host",
 };
 
+static const char *const SECRET[] = {"authorization", "cookie", "set-cookie", "x-api-key"};
+
 void pl_metadata_init(parley_metadata *metadata, struct pl_arena *arena)
 {
     *metadata = (parley_metadata){.arena = arena};
+}
+
+bool pl_metadata_is_secret(const char *key, size_t len)
+{
+    for (size_t i = 0; i < PL_COUNT(SECRET); i++) {
+        if (strlen(SECRET[i]) == len && memcmp(SECRET[i], key, len) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool pl_metadata_is_bin(const char *key, size_t len)

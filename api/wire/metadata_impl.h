@@ -38,6 +38,8 @@ void pl_metadata_init(parley_metadata *metadata, struct pl_arena *arena);
 enum pl_metadata_result pl_metadata_add_received(parley_metadata *metadata, const char *key,
                                                  size_t key_len, const char *value,
                                                  size_t value_len);
+/* Is its value one that nobody should find in memory, or in a proxy's tables (M6)? */
+bool pl_metadata_is_secret(const char *key, size_t len);
 /* Does the key end in "-bin"? */
 bool pl_metadata_is_bin(const char *key, size_t len);
 

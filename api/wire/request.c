@@ -52,6 +52,10 @@ static void take_timeout(struct pl_stream *stream, const char *value, size_t val
 static void take_metadata(struct pl_stream *stream, const char *name, size_t name_len,
                           const char *value, size_t value_len)
 {
+    if (pl_metadata_is_secret(name, name_len)) {
+        stream->has_secret = true;
+        stream->session->got_secret = true;
+    }
     switch (pl_metadata_add_received(&stream->metadata, name, name_len, value, value_len)) {
     case PL_METADATA_ADDED:
         break;

@@ -101,6 +101,9 @@ void pl_session_free(struct pl_session *session);
  * then free. */
 PL_MUST_CHECK enum parley_code pl_session_receive(struct pl_session *session, const uint8_t *data,
                                                   size_t len, struct pl_error *err);
+/* Server: a token or the like was among the headers that the last receive has read: whoever has the
+ * bytes should overwrite them. */
+bool pl_session_got_secret(const struct pl_session *session);
 /* Move output into the gather until it is full or there is none. *more: call again after a write.
  * Queued bytes count as taken by the connection from here on. */
 PL_MUST_CHECK enum parley_code pl_session_gather(struct pl_session *session,

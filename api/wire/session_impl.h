@@ -82,6 +82,7 @@ struct pl_session {
     bool is_write_told;   /* on_wants_write was called since the last gather */
     bool is_gather_full;  /* send_data found no room */
     bool is_condemned;    /* the last GOAWAY is queued; input is refused */
+    bool got_secret;      /* during this receive */
     bool is_goaway_received;
     bool is_goaway_sent; /* not only announced: nghttp2 ignores new streams, without a callback */
     bool is_full;        /* writers on all streams are told to stop */
@@ -151,6 +152,7 @@ struct pl_stream {
     bool is_gzip_announced; /* in the headers that we sent */
     bool wants_gzip;        /* for the messages written from now on */
     bool has_status;
+    bool has_secret;      /* server: a token or the like came, and is in the arena */
     bool is_post;         /* server */
     bool is_content_grpc; /* content-type is gRPC */
     bool is_plain;        /* server: answered with session->plain_text at the end of the request */

@@ -152,6 +152,9 @@ void pl_stream_recycle_if_over(struct pl_stream *stream)
         session->recent = NULL;
     }
     session->stream_count--;
+    if (stream->has_secret) {
+        pl_arena_wipe(&stream->arena);
+    }
     pl_arena_deinit(&stream->arena);
     if (wire->recycled_count < PL_STREAMS_RECYCLED_MAX) {
         wire->recycled_count++;

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ABSENT (-1) /* instead of a time */
+#define ABSENT      (-1) /* instead of a time */
+#define STACK_BYTES 32768
 
 enum parley_code auth_token_make(const struct auth_key *key, const char *user, int64_t ttl_s,
                                  char **token, struct pl_error *err)
@@ -105,6 +106,13 @@ static enum parley_code read_claims(jwt_t *jwt, int64_t now_s, struct auth_ident
     return code;
 }
 
+/* libjwt and OpenSSL leave tokens and the key on the stack that they used. */
+__attribute__((noinline)) static void wipe_stack_below(void)
+{
+    char room[STACK_BYTES];
+    explicit_bzero(room, sizeof(room));
+}
+
 enum parley_code auth_token_verify(const struct auth_key *key, const char *token, size_t len,
                                    int64_t now_s, struct auth_identity *identity,
                                    struct pl_error *err)
@@ -120,6 +128,8 @@ enum parley_code auth_token_verify(const struct auth_key *key, const char *token
     text[len] = '\0';
     jwt_t *jwt = NULL;
     int rv = jwt_decode(&jwt, text, key->bytes, (int)sizeof(key->bytes));
+    explicit_bzero(text, len);
+    wipe_stack_below();
     if (rv != 0 || jwt == NULL) {
         return rv == ENOMEM ? pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "out of memory")
                             : refuse(err, "the token is malformed or not signed by this server");

@@ -37,6 +37,21 @@ def literal(name, value):
     return b"\0" + bytes((len(name),)) + name + bytes((len(value),)) + value
 
 
+def memory(pid):
+    """What a core dump would hold, one mapping after the other. Those over 1 GiB are no program's
+    data but a sanitizer's books."""
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, \
+            open(f"/proc/{pid}/mem", "rb", 0) as file:
+        for line in maps:
+            start, end = (int(text, 16) for text in line.split()[0].split("-"))
+            if end - start < 1 << 30:
+                try:
+                    file.seek(start)
+                    yield file.read(end - start)
+                except (OSError, OverflowError): # not readable; the kernel's own
+                    pass
+
+
 class Leaks(Daemon):
     def serve_loudly(self):
         server = self.serve("--log-level", "debug")
@@ -58,6 +73,22 @@ class Leaks(Daemon):
         for secret in (payload, signature, signature[::-1], "nonsense-secret", "body-secret",
                        key.hex()):
             self.assertNotIn(secret, told)
+
+    def test_memory_holds_the_key_once_and_no_token_of_a_call_that_is_over(self):
+        server, channel = self.serve_loudly()
+        token = self.parleyd("token", "--user", "alice", "--data", self.data).strip()
+        forged = token[::-1]
+        self.assertEqual(send(channel, token), grpc.StatusCode.NOT_FOUND)
+        self.assertEqual(send(channel, forged), grpc.StatusCode.UNAUTHENTICATED)
+        channel.close() # the header table of its connection may know them until then
+        with open(os.path.join(self.data, "token.key"), "rb") as file:
+            key = file.read()
+
+        def count(secret):
+            return sum(part.count(secret) for part in memory(server.process.pid))
+
+        self.assertEqual(count(key), 1)
+        wait_for(lambda: count(token.encode()) + count(forged.encode()) == 0, "no token is left")
 
     def test_unknown_methods_make_no_series(self):
         server, channel = self.serve_loudly()

@@ -155,6 +155,27 @@ static void test_no_memory_is_null_and_leaks_nothing(void **state)
     assert_true(failing_heap_sweep(fill_an_arena, NULL) > 3);
 }
 
+static void test_a_wipe_leaves_nothing_of_what_was_written(void **state)
+{
+    (void)state;
+    /* in the inline block, in blocks that are shared, in one of its own */
+    static const size_t sizes[] = {100, 200, 1000, 1500, 5000, 100000};
+    char room[256];
+    struct pl_arena arena;
+    char *pieces[PL_COUNT(sizes)];
+    pl_arena_init(&arena, room, sizeof(room), 0);
+    for (size_t i = 0; i < PL_COUNT(sizes); i++) {
+        pieces[i] = pl_arena_alloc(&arena, sizes[i]);
+        assert_non_null(pieces[i]);
+        memset(pieces[i], 's', sizes[i]);
+    }
+    pl_arena_wipe(&arena);
+    for (size_t i = 0; i < PL_COUNT(sizes); i++) {
+        assert_null(memchr(pieces[i], 's', sizes[i]));
+    }
+    pl_arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +187,7 @@ int main(void)
         cmocka_unit_test(test_zero_bytes_are_not_null),
         cmocka_unit_test(test_copies_are_terminated_and_zeroed_memory_is_zero),
         cmocka_unit_test(test_small_pieces_share_blocks),
+        cmocka_unit_test(test_a_wipe_leaves_nothing_of_what_was_written),
         cmocka_unit_test(test_no_memory_is_null_and_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
