@@ -15,6 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 from cluster import process  # noqa: E402
+from mariadb import Shards  # noqa: E402
 from parleyd import Parleyd, wait_for  # noqa: E402
 
 BIN = os.path.join(ROOT, "build", "release", "bin")
@@ -149,6 +150,27 @@ class Ours:
 
     def load(self, command, *options):
         return load(self.address, command, *options, token=self.token)
+
+
+class DurableShards(Shards):
+    """MariaDB shards that are on disk at each commit; gone at the end of `with`."""
+
+    def __init__(self, count):
+        super().__init__(count, ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M"))
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.close()
+
+    def insert(self, *options):
+        """The bare program that does nothing but insert; its figures."""
+        with open(self.settings, encoding="utf-8") as file:
+            addresses = next(line.split("=")[1].strip() for line in file if line.startswith("shards"))
+        return json.loads(run([os.path.join(BIN, "mysql_insert"), "--shards", addresses, "--credentials",
+                               os.path.join(self.folder, "credentials"),
+                               *[str(option) for option in options]]))
 
 
 def load(address, command, *options, token=None):

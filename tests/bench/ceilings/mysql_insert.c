@@ -22,6 +22,7 @@
 #define ID_BYTES    16
 #define ROW_BYTES   160 /* of a row's text beside its body */
 #define THREADS_MAX 64
+#define COMMITS_MAX (1 << 18) /* of a connection, whose times are kept */
 
 /* As storage/migrations/mysql has it. */
 static const char schema[] =
@@ -54,6 +55,7 @@ struct inserter {
     long number; /* of the connection */
     int64_t row;
     int64_t commits;
+    double *took_us; /* the first COMMITS_MAX commits, each */
     char *text;
 };
 
@@ -136,7 +138,11 @@ static void *insert_rows(void *argument)
             to = add_row(inserter, to);
             inserter->row++;
         }
+        double began = now();
         query(inserter->mysql, inserter->text, (size_t)(to - 1 - inserter->text));
+        if (inserter->commits < COMMITS_MAX) {
+            inserter->took_us[inserter->commits] = (now() - began) * 1e6;
+        }
         inserter->commits++;
     }
     return NULL;
@@ -158,12 +164,43 @@ static size_t open_all(const struct options *options, struct inserter *inserters
             inserters[count++] = (struct inserter){.options = options,
                                                    .mysql = open_connection(options, address),
                                                    .number = i,
+                                                   .took_us = malloc(COMMITS_MAX * sizeof(double)),
                                                    .text = malloc(bytes)};
         }
         address += strcspn(address, ",");
         address += *address == ',';
     }
     return count;
+}
+
+static int compare(const void *left, const void *right)
+{
+    const double *a = left;
+    const double *b = right;
+    return (*a > *b) - (*a < *b);
+}
+
+static double percentile(const double *sorted, size_t count, double of)
+{
+    return count == 0 ? 0 : sorted[(size_t)((double)(count - 1) * of)];
+}
+
+/* The times of all commits, in order. */
+static double *sort_times(const struct inserter *inserters, size_t count, size_t *out_count)
+{
+    double *times = malloc(count * COMMITS_MAX * sizeof(*times));
+    size_t sum = 0;
+    for (size_t i = 0; i < count && times != NULL; i++) {
+        size_t kept =
+            (size_t)(inserters[i].commits < COMMITS_MAX ? inserters[i].commits : COMMITS_MAX);
+        memcpy(times + sum, inserters[i].took_us, kept * sizeof(*times));
+        sum += kept;
+    }
+    if (times != NULL) {
+        qsort(times, sum, sizeof(*times), compare);
+    }
+    *out_count = sum;
+    return times;
 }
 
 static void measure(const struct options *options)
@@ -184,14 +221,20 @@ static void measure(const struct options *options)
         commits += inserters[i].commits;
     }
     double took = now() - began;
+    size_t times_count = 0;
+    double *times = sort_times(inserters, count, &times_count);
     for (size_t i = 0; i < count; i++) {
         mysql_close(inserters[i].mysql);
+        free(inserters[i].took_us);
         free(inserters[i].text);
     }
     printf("{\"rows_per_transaction\": %ld, \"body_bytes\": %ld, \"connections\": %zu, "
-           "\"seconds\": %.3f, \"rows\": %lld, \"rows_per_second\": %.0f, \"commit_us\": %.1f}\n",
+           "\"seconds\": %.3f, \"rows\": %lld, \"rows_per_second\": %.0f, \"commit_us\": %.1f, "
+           "\"commit_p50_us\": %.1f, \"commit_p99_us\": %.1f}\n",
            options->rows, options->body_bytes, count, took, (long long)rows, (double)rows / took,
-           took * 1e6 * (double)count / (double)commits);
+           took * 1e6 * (double)count / (double)commits, percentile(times, times_count, 0.5),
+           percentile(times, times_count, 0.99));
+    free(times);
 }
 
 int main(int argc, char **argv)
