@@ -210,7 +210,7 @@ def report(name, unit, figures, ours, budgets, notes=None):
     A ratio is the median of the ratios of runs that were neighbours in time, so that a machine that
     others use too disturbs it little.
     @param budgets  [(peer, sign, factor)]: ours must be >= or <= factor x the peer's; peer None: the
-                    factor is the limit itself"""
+                    factor is the limit itself; factor None: no budget, only told"""
     medians = {who: statistics.median(values) for who, values in figures.items()}
     print(f"\n{name}: {unit}")
     for who, values in figures.items():
@@ -219,9 +219,10 @@ def report(name, unit, figures, ours, budgets, notes=None):
     for peer, sign, factor in budgets:
         ratios = [a / b for a, b in zip(figures[ours], figures[peer] if peer else [1] * len(figures[ours]))]
         ratio = statistics.median(ratios)
-        is_met = ratio >= factor if sign == ">=" else ratio <= factor
+        is_met = None if factor is None else ratio >= factor if sign == ">=" else ratio <= factor
         verdicts.append({"against": peer, "ratio": ratio, "ratios": ratios, "sign": sign, "budget": factor, "met": is_met})
-        print(f"  {ours} / {peer or unit}: {ratio:,.2f} (budget {sign} {factor:,}) {'met' if is_met else 'MISSED'}")
+        verdict = "" if factor is None else f" (budget {sign} {factor:,}) {'met' if is_met else 'MISSED'}"
+        print(f"  {ours} / {peer or unit}: {ratio:,.2f}{verdict}")
     for key, value in (notes or {}).items():
         print(f"  {key}: {value}")
     path = os.path.join(OUT, name + ".json")

@@ -18,7 +18,8 @@ RUNS = [
     ("send", "sends_per_s"),
     ("send --unary --connections 3 --conversations 7", "sends_per_s"),
     ("send --rate 500 --threads 2 --scattered-ids", "sends_per_s"),
-    ("fanout --subscribers 20", "deliveries_per_s"),
+    ("fanout --subscribers 20 --pid {pid}", "server_ns_per_delivery"),
+    ("fanout --subscribers 20 --server {address},{address}", "deliveries_per_s"),
     ("fanout --subscribers 2 --connections 3 --counting 20", "deliveries_per_s"),
     ("fanout --subscribers 20 --rate 50 --threads 2", "deliveries_per_s"),
     ("idle --connections 20 --pid {pid}", "rss_after"),
@@ -37,8 +38,10 @@ TLS_RUNS = [
 
 
 def run(bin_dir, server, token, line, options):
-    command = [os.path.join(bin_dir, "parley-bench"), *line.format(pid=server.process.pid).split()]
-    command += ["--server", server.address, "--seconds", "1", "--warmup", "0.1", "--json", *options]
+    command = [os.path.join(bin_dir, "parley-bench"), *line.format(pid=server.process.pid, address=server.address).split()]
+    if "--server" not in line:
+        command += ["--server", server.address]
+    command += ["--seconds", "1", "--warmup", "0.1", "--json", *options]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, env={**os.environ, "PARLEY_TOKEN": token}, check=False)
     if done.returncode != 0:

@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "counters.h"
 #include "fleet.h"
+#include "process.h"
 #include "report.h"
 #include "schedule.h"
 #include "sender.h"
@@ -25,8 +26,10 @@ struct fanout_run {
     struct tally tally;
     atomic_llong last_seq;     /* all that is sent; 0: not known yet */
     struct counters *counters; /* NULL: none */
-    uint64_t counted_before;   /* of the first worker, as the next three */
+    uint64_t counted_before;   /* of the first worker, as the next five */
     uint64_t counted;
+    struct process_usage before;
+    struct process_usage after;
     bool has_begun;
     bool has_ended;
 };
@@ -71,19 +74,22 @@ static void on_event(struct subscriber *subscriber, int64_t seq, int64_t stamp)
 }
 
 /* On the first worker, at each tick and at the end. */
-static void look_at_counters(struct worker *worker)
+static void look_around(struct worker *worker)
 {
     struct fanout_run *run = worker->fleet->user;
-    if (run->counters == NULL || worker->index != 0) {
+    uint64_t total = run->counters != NULL ? counters_total(run->counters) : 0;
+    if (worker->index != 0) {
         return;
     }
     if (worker->is_measured && !run->has_begun) {
         run->has_begun = true;
-        run->counted_before = counters_total(run->counters);
+        run->counted_before = total;
+        process_usage(run->options->pids, &run->before);
     }
     if (worker->is_stopped && !run->has_ended) {
         run->has_ended = true;
-        run->counted = counters_total(run->counters) - run->counted_before;
+        run->counted = total - run->counted_before;
+        process_usage(run->options->pids, &run->after);
     }
 }
 
@@ -105,7 +111,7 @@ static void check_drained(struct worker *worker)
 {
     struct fanout_run *run = worker->fleet->user;
     const struct fanout_worker *mine = worker->user;
-    look_at_counters(worker);
+    look_around(worker);
     if (mine->sender != NULL && sender_outstanding(mine->sender) == 0) {
         atomic_store(&run->last_seq, run->conversation.head_seq + (int64_t)run->tally.acks);
     }
@@ -191,7 +197,7 @@ static void tick(struct worker *worker, int64_t now_ns)
 {
     struct fanout_worker *mine = worker->user;
     int64_t intended_ns = 0;
-    look_at_counters(worker);
+    look_around(worker);
     while (mine->sender != NULL && !worker->is_done && sender_has_room(mine->sender) &&
            schedule_is_due(&mine->schedule, now_ns, &intended_ns)) {
         sender_push(mine->sender, intended_ns);
@@ -223,6 +229,10 @@ static void report(const struct fanout_run *run, const struct fleet *fleet)
     report_add(report, "deliveries_per_s", deliveries / options->seconds, "1/s");
     report_add(report, "sends_per_s",
                deliveries / options->seconds / (options->subscribers + options->counting), "1/s");
+    if (options->pids != NULL && deliveries > 0) {
+        report_add(report, "server_ns_per_delivery",
+                   (run->after.cpu_us - run->before.cpu_us) * 1000 / deliveries, "ns");
+    }
     report_add(report, "acked_and_checked", (double)run->tally.acks, "messages");
     report_add_latency(report, "delivery", latency);
     report_print_and_free(report, options->is_json);

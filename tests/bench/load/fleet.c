@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "transport/address.h"
 #include "transport/tls.h"
 
 #include <stdarg.h>
@@ -107,27 +106,23 @@ static const struct pl_conn_events conn_events = {.on_close = on_conn_close};
 static void connect_more(struct worker *worker)
 {
     struct pl_error err = PL_ERROR_INIT;
-    struct pl_address address;
-    const char *server = worker->fleet->options->server;
-    if (pl_address_parse(server, &address, &err) != PARLEY_OK) {
-        fleet_fail(worker, "%s", err.text);
-        return;
-    }
+    const struct places *places = &worker->fleet->places;
     while (!worker->is_done && worker->links_started < worker->link_count &&
            worker->links_started - worker->links_ready < OPENING_MAX) {
         struct link *link = &worker->links[worker->links_started];
+        const struct place *place = &places->all[link->index % places->count];
         const struct pl_conn_options options = {
             .session = {.events = &session_events,
                         .owner = link,
-                        .authority = server,
+                        .authority = place->text,
                         .limits = {.stream_window = STREAM_WINDOW,
                                    .connection_window = CONNECTION_WINDOW}},
             .events = &conn_events,
             .owner = link,
             .tls = worker->fleet->tls,
         };
-        if (pl_conn_connect(worker->io, (const struct sockaddr *)&address.storage, address.len,
-                            &options, &link->conn, &err) != PARLEY_OK) {
+        if (pl_conn_connect(worker->io, (const struct sockaddr *)&place->address.storage,
+                            place->address.len, &options, &link->conn, &err) != PARLEY_OK) {
             fleet_fail(worker, "%s", err.text);
             return;
         }
@@ -322,7 +317,7 @@ static int new_tls(struct fleet *fleet)
     if (tls.ca_file == NULL) {
         return 0;
     }
-    if (pl_address_split(fleet->options->server, host, port, &err) != PARLEY_OK ||
+    if (pl_address_split(fleet->places.all[0].text, host, port, &err) != PARLEY_OK ||
         pl_tls_client_new(&tls, &fleet->tls, &err) != PARLEY_OK) {
         (void)fprintf(stderr, "parley-bench: %s\n", err.text);
         return -1;
@@ -355,7 +350,8 @@ int fleet_run(struct fleet *fleet, const struct options *options, const struct l
     fleet->workers = pl_xcalloc(fleet->worker_count, sizeof(*fleet->workers));
     pthread_mutex_init(&fleet->shared.mu, NULL);
     pthread_cond_init(&fleet->shared.changed, NULL);
-    if (new_tls(fleet) != 0 || start_threads(fleet) != 0) {
+    if (places_parse(&fleet->places, options->server) != 0 || new_tls(fleet) != 0 ||
+        start_threads(fleet) != 0) {
         return -1;
     }
     if (await_ready(fleet) == 0) {

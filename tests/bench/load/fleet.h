@@ -11,6 +11,7 @@
 
 #include "histogram.h"
 #include "options.h"
+#include "places.h"
 
 #include "loop/loop.h"
 #include "transport/conn.h"
@@ -78,7 +79,8 @@ struct fleet {
     const struct options *options;
     const struct load *load;
     void *user;
-    struct pl_tls *tls; /* of every connection; NULL: cleartext */
+    struct places places; /* connections go to them in turn */
+    struct pl_tls *tls;   /* of every connection; NULL: cleartext */
     size_t worker_count;
     struct worker *workers;
     int64_t start_ns; /* the schedule begins */

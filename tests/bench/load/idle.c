@@ -96,7 +96,7 @@ static void start(struct worker *worker)
 {
     struct idle_run *run = worker->fleet->user;
     if (atomic_fetch_add(&run->started, 1) == 0) {
-        process_usage(run->options->pid, &run->held);
+        process_usage(run->options->pids, &run->held);
     }
 }
 
@@ -104,7 +104,7 @@ static void drain(struct worker *worker)
 {
     struct idle_run *run = worker->fleet->user;
     if (atomic_fetch_add(&run->ended, 1) == 0) {
-        process_usage(run->options->pid, &run->after);
+        process_usage(run->options->pids, &run->after);
     }
     fleet_done(worker);
 }
@@ -128,7 +128,7 @@ static void print(const struct idle_run *run)
     const struct options *options = run->options;
     struct report *report = report_new("idle");
     report_add(report, "held", options->connections, "connections");
-    if (options->pid > 0) {
+    if (options->pids != NULL) {
         double seconds = options->warmup + options->seconds;
         double grown_kib = run->after.rss_kib - run->before.rss_kib;
         report_add(report, "rss_before", run->before.rss_kib, "KiB");
@@ -148,7 +148,7 @@ int run_idle(const struct options *options)
     if (!options->is_watch && setup_conversations(options, &run.conversation, 1, 0) != 0) {
         return -1;
     }
-    process_usage(options->pid, &run.before);
+    process_usage(options->pids, &run.before);
     int rv = fleet_run(&fleet, options, &load, &run);
     if (rv == 0) {
         print(&run);

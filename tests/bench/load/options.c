@@ -28,7 +28,7 @@ struct option_row {
 
 static const struct option_row rows[] = {
     {"server", COMMAND_ALL, KIND_TEXT, AT(server), "127.0.0.1:7450",
-     "numeric address of the server"},
+     "numeric address of the server; several with commas: the fleet goes to them in turn"},
     {"token", COMMAND_ALL, KIND_TEXT, AT(token), NULL,
      "who we are; the environment's PARLEY_TOKEN if not given"},
     {"ca", COMMAND_ALL, KIND_TEXT, AT(ca), NULL,
@@ -61,8 +61,8 @@ static const struct option_row rows[] = {
     {"page", COMMAND_HISTORY, KIND_NUMBER, AT(page), "1000", "events to a page"},
     {"watch", COMMAND_IDLE, KIND_FLAG, AT(is_watch), NULL,
      "Health/Watch calls instead of Subscribe calls: for any gRPC server"},
-    {"pid", COMMAND_IDLE, KIND_NUMBER, AT(pid), "0",
-     "process of the server: its memory and processor time are reported"},
+    {"pid", COMMAND_IDLE | COMMAND_FANOUT, KIND_TEXT, AT(pids), NULL,
+     "process of the server, or several with commas: what they use is reported"},
     {"json", COMMAND_ALL, KIND_FLAG, AT(is_json), NULL, "print JSON instead of a table"},
 };
 
@@ -106,8 +106,9 @@ static bool check(const struct options *options)
         wrong = "at least one conversation and subscriber, and some time";
     } else if (options->streams < 1) {
         wrong = "at least one call on a connection";
-    } else if (options->counting > 0 && options->ca != NULL) {
-        wrong = "no counting subscribers with TLS";
+    } else if (options->counting > 0 &&
+               (options->ca != NULL || strchr(options->server, ',') != NULL)) {
+        wrong = "no counting subscribers with TLS or several servers";
     } else if (options->messages < 1 || options->messages > 10000 || options->page < 1) {
         wrong = "from 1 to 10000 messages, and at least one to a page";
     }

@@ -20,9 +20,10 @@ enum command_bit {
 };
 
 struct options {
-    const char *server; /* numeric address and port */
+    const char *server; /* numeric addresses and ports, commas between them */
     const char *token;
-    const char *ca; /* NULL: cleartext */
+    const char *pids; /* numbers, commas between them; NULL: none */
+    const char *ca;   /* NULL: cleartext */
     double connections;
     double threads;
     double seconds;
@@ -36,7 +37,6 @@ struct options {
     double counting;
     double messages;
     double page;
-    double pid;
     bool is_unary;
     bool are_ids_scattered;
     bool is_watch;

@@ -8,12 +8,12 @@
 
 #define FIELDS_TO_UTIME 11 /* after the name: state is the first, utime the twelfth (proc(5)) */
 
-static double read_rss_kib(double pid)
+static double read_rss_kib(long pid)
 {
     char path[64];
     char line[256];
     double kib = 0;
-    (void)snprintf(path, sizeof(path), "/proc/%.0f/status", pid);
+    (void)snprintf(path, sizeof(path), "/proc/%ld/status", pid);
     FILE *file = fopen(path, "re");
     while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
         if (strncmp(line, "VmRSS:", 6) == 0) {
@@ -26,11 +26,11 @@ static double read_rss_kib(double pid)
     return kib;
 }
 
-static double read_cpu_us(double pid)
+static double read_cpu_us(long pid)
 {
     char path[64];
     char text[1024] = "";
-    (void)snprintf(path, sizeof(path), "/proc/%.0f/stat", pid);
+    (void)snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
     FILE *file = fopen(path, "re");
     if (file == NULL) {
         return 0;
@@ -49,11 +49,14 @@ static double read_cpu_us(double pid)
     return (user + system_ticks) * 1e6 / (double)sysconf(_SC_CLK_TCK);
 }
 
-void process_usage(double pid, struct process_usage *usage)
+void process_usage(const char *pids, struct process_usage *usage)
 {
     *usage = (struct process_usage){0};
-    if (pid > 0) {
-        usage->rss_kib = read_rss_kib(pid);
-        usage->cpu_us = read_cpu_us(pid);
+    while (pids != NULL) {
+        char *end = NULL;
+        long pid = strtol(pids, &end, 10);
+        usage->rss_kib += read_rss_kib(pid);
+        usage->cpu_us += read_cpu_us(pid);
+        pids = *end == ',' ? end + 1 : NULL;
     }
 }

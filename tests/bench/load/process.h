@@ -2,14 +2,14 @@
 #ifndef PARLEY_BENCH_PROCESS_H
 #define PARLEY_BENCH_PROCESS_H
 
-/* What a process uses, by /proc. @thread any */
+/* What processes use together, by /proc. @thread any */
 
 struct process_usage {
     double rss_kib;
-    double cpu_us; /* user and system, since its start */
+    double cpu_us; /* user and system, since their start */
 };
 
-/* Zeros if there is no such process, or pid is 0. */
-void process_usage(double pid, struct process_usage *usage);
+/* @param pids  "12,34"; NULL: none. A process that there is not counts as zeros. */
+void process_usage(const char *pids, struct process_usage *usage);
 
 #endif /* PARLEY_BENCH_PROCESS_H */
