@@ -142,7 +142,7 @@ class Mysql(Promises, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         shards = Shards(2).start()
-        cls.addClassCleanup(shards.stop)
+        cls.addClassCleanup(shards.close)
         cls.nodes = []
         for i in range(2):
             cls.nodes.append(start_node(BIN, shards, f"node-{i}", SETTINGS[:-2]))
