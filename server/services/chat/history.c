@@ -42,6 +42,7 @@ static bool encode_events(struct pl_arena *arena, const struct history *history,
 {
     const struct store_read *read = &history->pending->store.read;
     response->head_seq = read->head_seq;
+    response->first_seq = read->first_seq;
     response->events = pl_arena_alloc(arena, read->event_count * sizeof(*response->events));
     if (response->events == NULL) {
         return false;

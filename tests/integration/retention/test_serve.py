@@ -12,7 +12,7 @@ import urllib.request
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 
 from mariadb import Shards, start_node  # noqa: E402
-from official import Caller  # noqa: E402
+from official import Caller, chat  # noqa: E402
 from parleyd import Parleyd, clean_environment, wait_for  # noqa: E402
 
 BIN = os.environ["PARLEY_BIN"]
@@ -62,6 +62,10 @@ class Promises:
             events, _ = alice.history("history", from_seq=from_seq, limit=1000)
             self.assertEqual([event.seq for event in events], list(range(FIRST, SENT + 2)))
             self.assertEqual(events[0].message.body, body(FIRST))
+            page = next(alice.chat.History(
+                chat.HistoryRequest(conversation_id="history", from_seq=from_seq),
+                metadata=alice.metadata, timeout=20))
+            self.assertEqual((page.first_seq, page.head_seq), (FIRST, SENT + 1))
         events, _ = alice.history("history", backwards=True, limit=1000)
         self.assertEqual([event.seq for event in events], list(range(SENT + 1, FIRST - 1, -1)))
         self.assertEqual(alice.history("history", from_seq=FIRST - 1, backwards=True)[0], [])

@@ -69,6 +69,7 @@ static void check_row(struct desk *desk, const struct row *row)
     for (size_t i = 0; i < caller->answer_count; i++) {
         const Parley__V1__HistoryResponse *response = page(caller, i);
         assert_int_equal(response->head_seq, HEAD);
+        assert_int_equal(response->first_seq, 1);
         assert_true(response->n_events <= page_max);
         for (size_t j = 0; j < response->n_events; j++) {
             assert_int_equal(response->events[j]->seq, expected);
