@@ -27,6 +27,7 @@ struct command {
 
 extern const struct command serve_command;
 extern const struct command migrate_command;
+extern const struct command shard_command;
 extern const struct command token_command;
 extern const struct command check_config_command;
 

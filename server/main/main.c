@@ -8,10 +8,7 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &serve_command,
-    &migrate_command,
-    &token_command,
-    &check_config_command,
+    &serve_command, &migrate_command, &shard_command, &token_command, &check_config_command,
 };
 
 static int print_help(FILE *out, int exit_code)

@@ -80,7 +80,28 @@ static enum parley_code migrate_mysql(const struct config *config, bool is_dry_r
     return code == PARLEY_OK ? store_mysql_migrate(&options, is_dry_run, report, context, err)
                              : code;
 }
+
+static enum parley_code plan_mysql(const struct config *config, struct store_mysql_plan *plan,
+                                   struct pl_error *err)
+{
+    const struct store_mysql_options options = mysql_options(config);
+    enum parley_code code = check_mysql(config, err);
+    return code == PARLEY_OK ? store_mysql_plan(&options, plan, err) : code;
+}
+
+static enum parley_code move_mysql(const struct config *config, struct store_mysql_move *move,
+                                   struct pl_error *err)
+{
+    const struct store_mysql_options options = mysql_options(config);
+    enum parley_code code = check_mysql(config, err);
+    return code == PARLEY_OK ? store_mysql_move(&options, move, err) : code;
+}
 #else
+void store_mysql_plan_deinit(struct store_mysql_plan *plan)
+{
+    (void)plan; /* there is none */
+}
+
 static enum parley_code fail_mysql(struct pl_error *err)
 {
     return pl_fail(err, PARLEY_UNIMPLEMENTED, "this parleyd was built without MySQL");
@@ -104,7 +125,46 @@ static enum parley_code migrate_mysql(const struct config *config, bool is_dry_r
     (void)context;
     return fail_mysql(err);
 }
+
+static enum parley_code plan_mysql(const struct config *config, struct store_mysql_plan *plan,
+                                   struct pl_error *err)
+{
+    (void)config;
+    (void)plan;
+    return fail_mysql(err);
+}
+
+static enum parley_code move_mysql(const struct config *config, struct store_mysql_move *move,
+                                   struct pl_error *err)
+{
+    (void)config;
+    (void)move;
+    return fail_mysql(err);
+}
 #endif
+
+static enum parley_code check_shards(const struct config *config, struct pl_error *err)
+{
+    return config->store_engine == ENGINE_MYSQL
+               ? PARLEY_OK
+               : pl_fail(err, PARLEY_UNIMPLEMENTED,
+                         "the shards of the embedded store are files of one node, and stay as they"
+                         " are; only those of MySQL (store.engine) have buckets to move");
+}
+
+enum parley_code main_store_plan(const struct config *config, struct store_mysql_plan *plan,
+                                 struct pl_error *err)
+{
+    enum parley_code code = check_shards(config, err);
+    return code == PARLEY_OK ? plan_mysql(config, plan, err) : code;
+}
+
+enum parley_code main_store_move(const struct config *config, struct store_mysql_move *move,
+                                 struct pl_error *err)
+{
+    enum parley_code code = check_shards(config, err);
+    return code == PARLEY_OK ? move_mysql(config, move, err) : code;
+}
 
 enum parley_code main_store_open(const struct config *config, struct store **store,
                                  struct pl_error *err)

@@ -5,6 +5,7 @@
 /* The store that the settings name: which engine, in the terms of its driver. @thread start */
 
 #include "core/config.h"
+#include "store/mysql_shards.h"
 #include "store/store.h"
 
 /* @param config  keeps until store_close. @return PARLEY_OK with *store owned (store_close). Blocks
@@ -18,5 +19,12 @@ PL_MUST_CHECK enum parley_code main_store_open(const struct config *config, stru
 PL_MUST_CHECK enum parley_code main_store_migrate(const struct config *config, bool is_dry_run,
                                                   void (*report)(void *context, const char *line),
                                                   void *context, struct pl_error *err);
+
+/* How full the shards are, and moving buckets between them; see store/mysql_shards.h.
+ * @return UNIMPLEMENTED: the store is the embedded one, or MySQL was not built in */
+PL_MUST_CHECK enum parley_code main_store_plan(const struct config *config,
+                                               struct store_mysql_plan *plan, struct pl_error *err);
+PL_MUST_CHECK enum parley_code main_store_move(const struct config *config,
+                                               struct store_mysql_move *move, struct pl_error *err);
 
 #endif /* PARLEY_MAIN_STORE_H */

@@ -40,6 +40,11 @@ static inline struct mdb_place *mdb_place_of_lane(struct mysql_engine *engine, u
     return &engine->places[lane / engine->writers];
 }
 
+/* Options with their defaults, addresses, no connection. */
+PL_MUST_CHECK enum parley_code mdb_engine_new(const struct store_mysql_options *options,
+                                              struct mysql_engine **engine, struct pl_error *err);
+void mdb_engine_free(struct mysql_engine *engine);
+
 int64_t mdb_deadline(const struct mysql_engine *engine);
 
 enum parley_code mdb_open_writer(struct shard_engine *base, unsigned lane,

@@ -161,6 +161,33 @@ bool mdb_map_served(struct mdb_map *map, unsigned shard, unsigned bucket, int64_
     return serves && !*is_old;
 }
 
+bool mdb_map_is_fenced(struct mdb_map *map, unsigned shard, unsigned bucket)
+{
+    (void)pthread_mutex_lock(&map->mutex);
+    bool is_fenced = map->places[shard].buckets[bucket].state == MDB_BUCKET_FENCED;
+    (void)pthread_mutex_unlock(&map->mutex);
+    return is_fenced;
+}
+
+/* It is looked for first, without a lock: most fences end as they should. */
+void mdb_map_lift_fences(struct mdb_conn *conn)
+{
+    struct mdb_sql sql = {.data = NULL};
+    mdb_sql_add(&sql, "SELECT COUNT(*) FROM bucket_place WHERE state=2 AND until_ms<" MDB_NOW_MS);
+    mdb_conn_start(conn, &sql);
+    bool has_lapsed = mdb_conn_row(conn) && mdb_conn_i64(conn, 0) > 0;
+    has_lapsed = mdb_conn_finish(conn, NULL) == MDB_OK && has_lapsed;
+    if (has_lapsed &&
+        mdb_conn_exec(conn,
+                      "START TRANSACTION;UPDATE shard_place SET epoch=epoch+1 WHERE one=1;"
+                      "UPDATE bucket_place b JOIN shard_place p ON p.one=1 SET b.state=1,"
+                      " b.epoch=p.epoch WHERE b.state=2 AND b.until_ms<" MDB_NOW_MS ";COMMIT",
+                      NULL) != MDB_OK) {
+        (void)mdb_conn_exec(conn, "ROLLBACK", NULL);
+    }
+    mdb_sql_deinit(&sql);
+}
+
 enum parley_code mdb_map_refuse(struct pl_error *err, uint32_t retry_ms)
 {
     enum parley_code code =

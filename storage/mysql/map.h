@@ -26,6 +26,9 @@ enum mdb_bucket_state {
     MDB_BUCKET_ARRIVING = 6, /* they are being copied here; version: of the move that is to come */
 };
 
+/* The clock of a database. */
+#define MDB_NOW_MS "ROUND(UNIX_TIMESTAMP(NOW(3))*1000)"
+
 struct mdb_bucket {
     int64_t version;
     unsigned owner; /* the shard; of ARRIVING: the source */
@@ -63,6 +66,11 @@ bool mdb_map_serves(struct mdb_map *map, unsigned shard, unsigned bucket, bool i
 /* The same of what was read at this epoch; *is_old: it is not the one that is known. @thread any */
 bool mdb_map_served(struct mdb_map *map, unsigned shard, unsigned bucket, int64_t epoch,
                     bool *is_old);
+
+/* Whether the shard is fenced for the bucket, as far as is known. @thread any */
+bool mdb_map_is_fenced(struct mdb_map *map, unsigned shard, unsigned bucket);
+/* Lift the fences of a mover that is gone: those whose time is over. @thread any; blocks */
+void mdb_map_lift_fences(struct mdb_conn *conn);
 
 /* UNAVAILABLE, as the bucket is elsewhere or between two shards. */
 enum parley_code mdb_map_refuse(struct pl_error *err, uint32_t retry_ms);

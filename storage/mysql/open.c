@@ -234,9 +234,8 @@ static enum parley_code open_pools(struct mysql_engine *engine, struct pl_error 
 
 /* ---- the engine ---- */
 
-static void close_engine(struct shard_engine *base)
+void mdb_engine_free(struct mysql_engine *engine)
 {
-    struct mysql_engine *engine = (struct mysql_engine *)base;
     for (unsigned i = 0; i < engine->shards; i++) {
         mdb_pool_free(engine->places[i].pool);
     }
@@ -252,6 +251,11 @@ static void close_engine(struct shard_engine *base)
     pl_free(engine);
 }
 
+static void close_engine(struct shard_engine *base)
+{
+    mdb_engine_free((struct mysql_engine *)base);
+}
+
 static const struct shard_engine_ops engine_ops = {
     .open_writer = mdb_open_writer,
     .open_reader = mdb_open_reader,
@@ -262,8 +266,8 @@ static const struct shard_engine_ops engine_ops = {
     .close = close_engine,
 };
 
-static enum parley_code make_engine(const struct store_mysql_options *options,
-                                    struct mysql_engine **out, struct pl_error *err)
+enum parley_code mdb_engine_new(const struct store_mysql_options *options,
+                                struct mysql_engine **out, struct pl_error *err)
 {
     struct mysql_engine *engine = pl_calloc(1, sizeof(*engine));
     if (engine == NULL) {
@@ -288,7 +292,7 @@ static enum parley_code make_engine(const struct store_mysql_options *options,
         code = mdb_watch_new(&engine->watch, err);
     }
     if (code != PARLEY_OK) {
-        close_engine(&engine->engine);
+        mdb_engine_free(engine);
         return code;
     }
     *out = engine;
@@ -301,7 +305,7 @@ enum parley_code store_mysql_open(const struct store_mysql_options *options, str
     struct pl_error local = PL_ERROR_INIT;
     struct mysql_engine *engine = NULL;
     err = err == NULL ? &local : err;
-    enum parley_code code = make_engine(options, &engine, err);
+    enum parley_code code = mdb_engine_new(options, &engine, err);
     if (code != PARLEY_OK) {
         return code;
     }
@@ -310,7 +314,7 @@ enum parley_code store_mysql_open(const struct store_mysql_options *options, str
         code = open_pools(engine, err);
     }
     if (code != PARLEY_OK) {
-        close_engine(&engine->engine);
+        mdb_engine_free(engine);
         return code;
     }
     options = &engine->options;
@@ -335,13 +339,13 @@ enum parley_code store_mysql_migrate(const struct store_mysql_options *options, 
     struct pl_error local = PL_ERROR_INIT;
     struct mysql_engine *engine = NULL;
     err = err == NULL ? &local : err;
-    enum parley_code code = make_engine(options, &engine, err);
+    enum parley_code code = mdb_engine_new(options, &engine, err);
     if (code != PARLEY_OK) {
         return code;
     }
     for (unsigned i = 0; i < engine->shards && code == PARLEY_OK; i++) {
         code = prepare_shard(engine, &engine->places[i], &migration, err);
     }
-    close_engine(&engine->engine);
+    mdb_engine_free(engine);
     return code;
 }

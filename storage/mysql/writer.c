@@ -129,11 +129,20 @@ static void claim(struct shard_writer *writer)
     }
 }
 
+static void refuse(struct shard_writer *writer, struct store_request *request,
+                   const struct mdb_head *head)
+{
+    mdb_map_refuse(&request->error, writer->engine->options.busy_retry_ms);
+    writer->has_met_fence =
+        writer->has_met_fence ||
+        mdb_map_is_fenced(&writer->engine->map, writer->place->index, (unsigned)head->bucket);
+}
+
 static void do_write(struct shard_writer *writer, struct store_request *request,
                      struct mdb_head *head)
 {
     if (PL_UNLIKELY(!head->is_here)) {
-        mdb_map_refuse(&request->error, writer->engine->options.busy_retry_ms);
+        refuse(writer, request, head);
         return;
     }
     switch (request->op) {
@@ -474,6 +483,7 @@ void mdb_write_batch(struct shard_writer *writer, struct shard_batch *batch)
     writer->commit_count = 0;
     writer->link_count = 0;
     writer->must_claim = batch->resync && !writer->has_claimed;
+    writer->has_met_fence = false;
     writer->requests = batch->requests;
     writer->request_count = batch->count;
     if (!reserve(writer, batch->count + writer->doubt_events)) {
@@ -493,6 +503,9 @@ void mdb_write_batch(struct shard_writer *writer, struct shard_batch *batch)
     batch->commits = writer->commits;
     batch->commit_count = writer->commit_count;
     report_links(writer, batch, outbox_first);
+    if (PL_UNLIKELY(writer->has_met_fence) && writer->conn != NULL) {
+        mdb_map_lift_fences(writer->conn);
+    }
     mdb_writer_give_back(writer);
 }
 

@@ -66,6 +66,7 @@ struct shard_writer {
     bool is_careful; /* messages that are there already have been looked up: `known` */
     bool has_changed_roles;
     bool is_map_old;    /* the shard's epoch is another than the one we know */
+    bool has_met_fence; /* in this batch */
     bool is_committing; /* a COMMIT has been sent: what is lost now may be stored */
     enum mdb_result trouble;
     struct pl_error failure;

@@ -29,9 +29,18 @@ class Help(Daemon):
 
     def test_every_command_has_help_and_the_program_names_them(self):
         text = self.parleyd("help")
-        for name in ("serve", "migrate", "token", "check-config"):
+        for name in ("serve", "migrate", "shard", "token", "check-config"):
             self.assertIn("parleyd " + name, text)
             self.assertEqual(self.parleyd("help", name), self.parleyd(name, "--help"))
+
+    def test_the_embedded_store_has_no_buckets_to_move(self):
+        for action in (["plan"], ["move", "--from", "0", "--to", "1", "--buckets", "0-9"]):
+            self.assertIn("embedded store", self.parleyd("shard", *action, code=FAILED))
+        for wrong in ([], ["mvoe"], ["move"], ["move", "--from", "0", "--to", "1"],
+                      ["move", "--from", "0", "--to", "1", "--buckets", "9-0"],
+                      ["move", "--from", "0", "--to", "1", "--buckets", "0-4096"],
+                      ["move", "--from", "x", "--to", "1", "--buckets", "0-9"]):
+            self.parleyd("shard", *wrong, code=USAGE)
 
     def test_a_command_that_is_none_is_refused_with_the_nearest(self):
         self.assertIn('did you mean "serve"', self.parleyd("serv", code=USAGE))
@@ -51,7 +60,7 @@ class Settings(Daemon):
                          r"PARLEY_LIMITS_CONECTIONS.*PARLEY_LIMITS_CONNECTIONS")
         self.assertRegex(self.parleyd("check-config", "--limits-conections", "5", code=USAGE),
                          r"--limits-conections.*--limits-connections")
-        for command in ("serve", "migrate", "token"):
+        for command in ("serve", "migrate", "shard", "token"):
             self.parleyd(command, "--limits-conections", "5", code=USAGE)
 
     def test_a_bad_value_is_refused_with_its_key_and_range(self):

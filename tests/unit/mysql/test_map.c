@@ -58,7 +58,7 @@ static void set_state(const struct world *world, unsigned shard, const char *id,
     place_run(&world->place, shard, "UPDATE shard_place SET epoch=epoch+1");
     (void)snprintf(sql, sizeof(sql),
                    "REPLACE INTO bucket_place (bucket, owner, version, state, until_ms, epoch)"
-                   " SELECT %u, %u, %lld, %d, 0, epoch FROM shard_place",
+                   " SELECT %u, %u, %lld, %d, 9999999999999, epoch FROM shard_place",
                    bucket_of(id), owner, (long long)version, (int)state);
     place_run(&world->place, shard, sql);
 }
