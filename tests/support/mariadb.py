@@ -11,6 +11,17 @@ from parleyd import Parleyd
 UNSAFE = ("--innodb-flush-method=nosync", "--sync-frm=0")
 
 
+def bucket_of(text):
+    """As pl_hash_stable, modulo 4096: FNV-1a and a mixing step."""
+    value = 0xcbf29ce484222325
+    for byte in text.encode():
+        value = ((value ^ byte) * 0x100000001b3) % (1 << 64)
+    value ^= value >> 33
+    value = value * 0xff51afd7ed558ccd % (1 << 64)
+    value ^= value >> 33
+    return value % 4096
+
+
 class Shards(Cluster):
     """shard-0 and so on, in a folder of their own that goes with them; and memcached-0 and so on."""
 

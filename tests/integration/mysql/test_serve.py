@@ -10,24 +10,13 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 
 import grpc  # noqa: E402
-from mariadb import Shards, start_node  # noqa: E402
+from mariadb import Shards, bucket_of, start_node  # noqa: E402
 from official import Caller  # noqa: E402
 from parleyd import clean_environment, wait_for  # noqa: E402
 
 BIN = os.environ["PARLEY_BIN"]
 DEADLINE_S = 1.0
 OPTIONS = ("--mysql-deadline-ms", "1s", "--mysql-wait-ms", "500ms")
-
-
-def bucket_of(text):
-    """As pl_hash_stable, modulo 4096: FNV-1a and a mixing step."""
-    value = 0xcbf29ce484222325
-    for byte in text.encode():
-        value = ((value ^ byte) * 0x100000001b3) % (1 << 64)
-    value ^= value >> 33
-    value = value * 0xff51afd7ed558ccd % (1 << 64)
-    value ^= value >> 33
-    return value % 4096
 
 
 class ServeTest(unittest.TestCase):

@@ -233,6 +233,27 @@ static void test_a_part_that_a_dead_mover_copied_is_gone_on_with(void **state)
     check_world(world, 1, 0);
 }
 
+static void test_what_was_trimmed_after_it_was_copied_moves_trimmed(void **state)
+{
+    struct world *world = *state;
+    set_states(world, 1, 0, 1, MDB_BUCKET_ARRIVING, "0");
+    copy_rows(world, "conversation", "1=1");
+    copy_rows(world, "message", "seq<=10");
+    place_run(&world->place, 1, "UPDATE conversation SET head_seq=10, members_seq=0");
+    place_run(&world->place, 0, "UPDATE message SET kind=0, body='' WHERE seq BETWEEN 2 AND 5");
+    place_run(&world->place, 0, "DELETE FROM message WHERE seq=1");
+    place_run(&world->place, 0, "UPDATE conversation SET first_seq=6");
+    check_moved(world, 0, 1);
+    assert_int_equal(count_rows(world, 0), 0);
+    assert_int_equal(count_rows(world, 1), ROOMS * (1 + 2 + HISTORY));
+    assert_int_equal(place_sum(&world->place, 1, "SELECT COUNT(*) FROM message WHERE kind=0"),
+                     4 * ROOMS);
+    assert_int_equal(place_sum(&world->place, 1, "SELECT COUNT(*) FROM message WHERE seq<2"), 0);
+    for (size_t i = 0; i < NODES; i++) { /* a repeat of one of them */
+        WAIT_FOR(place_send(world->nodes[i], world->rooms[0], "alice", "m2") == 4);
+    }
+}
+
 static void test_what_an_older_move_left_is_not_taken_for_a_copy(void **state)
 {
     struct world *world = *state;
@@ -329,6 +350,7 @@ int main(void)
         MOVE_TEST(test_buckets_move_there_and_back),
         MOVE_TEST(test_buckets_move_while_nodes_write),
         MOVE_TEST(test_a_part_that_a_dead_mover_copied_is_gone_on_with),
+        MOVE_TEST(test_what_was_trimmed_after_it_was_copied_moves_trimmed),
         MOVE_TEST(test_what_an_older_move_left_is_not_taken_for_a_copy),
         MOVE_TEST(test_a_fence_that_was_left_alone_lapses),
         MOVE_TEST(test_a_copy_that_differs_is_found_and_the_source_kept),
