@@ -55,12 +55,13 @@ static void set_state(const struct world *world, unsigned shard, const char *id,
                       int64_t version, enum mdb_bucket_state state)
 {
     char sql[320];
-    place_run(&world->place, shard, "UPDATE shard_place SET epoch=epoch+1");
     (void)snprintf(sql, sizeof(sql),
                    "REPLACE INTO bucket_place (bucket, owner, version, state, until_ms, epoch)"
-                   " SELECT %u, %u, %lld, %d, 9999999999999, epoch FROM shard_place",
+                   " SELECT %u, %u, %lld, %d, 9999999999999, epoch+1 FROM shard_place",
                    bucket_of(id), owner, (long long)version, (int)state);
     place_run(&world->place, shard, sql);
+    /* A node that looks between the two still finds the row when the epoch is another. */
+    place_run(&world->place, shard, "UPDATE shard_place SET epoch=epoch+1");
 }
 
 /* Its rows, as they are now, on the other shard. */
