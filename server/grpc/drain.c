@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The drain of one port, phase by phase (grpc_impl.h has the drawing). Thread: the port's loop. */
+/* The drain of one lane, phase by phase (grpc_impl.h has the drawing). Thread: the lane's loop. */
 #include "grpc/grpc_impl.h"
 
 #include "base/id.h"
@@ -16,31 +16,31 @@
 
 static const char drain_text[] = "server is draining";
 
-void grpc_port_check_empty(struct grpc_port *port)
+void grpc_lane_check_empty(struct grpc_lane *lane)
 {
-    if (!port->is_counted || port->phase < GRPC_LEAVING || port->link_count > 0) {
+    if (!lane->is_counted || lane->phase < GRPC_LEAVING || lane->link_count > 0) {
         return;
     }
-    struct grpc_server *grpc = port->grpc;
-    port->is_counted = false;
-    pl_timer_stop(port->loop, &port->drain);
+    struct grpc_server *grpc = lane->grpc;
+    lane->is_counted = false;
+    pl_timer_stop(lane->loop, &lane->drain);
     pthread_mutex_lock(&grpc->shared.mu);
-    grpc->shared.ports_open--;
+    grpc->shared.lanes_open--;
     pthread_cond_broadcast(&grpc->shared.emptied);
     pthread_mutex_unlock(&grpc->shared.mu);
 }
 
 /* In how many slices that many things are done. */
-static size_t slices_of(const struct grpc_port *port, size_t count)
+static size_t slices_of(const struct grpc_lane *lane, size_t count)
 {
     size_t slices = count < SLICES_MAX ? count : SLICES_MAX;
-    return port->grpc->options.drain_spread_ms > 0 && slices > 0 ? slices : 1;
+    return lane->grpc->options.drain_spread_ms > 0 && slices > 0 ? slices : 1;
 }
 
 /* Until the next slice: a part of the window, half of it up or down. */
-static int64_t slice_ms(const struct grpc_port *port)
+static int64_t slice_ms(const struct grpc_lane *lane)
 {
-    uint64_t part = (uint64_t)port->grpc->options.drain_spread_ms / SLICES_MAX;
+    uint64_t part = (uint64_t)lane->grpc->options.drain_spread_ms / SLICES_MAX;
     return (int64_t)(part / 2 + pl_random_below(part + 1));
 }
 
@@ -50,19 +50,19 @@ static size_t share(size_t left, size_t slices)
     return (left + slices - 1) / slices;
 }
 
-static size_t count_open(const struct grpc_port *port)
+static size_t count_open(const struct grpc_lane *lane)
 {
     size_t count = 0;
-    PL_LIST_FOREACH (node, &port->links) {
+    PL_LIST_FOREACH (node, &lane->links) {
         count += PL_LIST_ENTRY(node, struct grpc_link, node)->phase == GRPC_OPEN;
     }
     return count;
 }
 
-static void announce_slice(struct grpc_port *port)
+static void announce_slice(struct grpc_lane *lane)
 {
-    size_t count = share(count_open(port), port->slices--);
-    PL_LIST_FOREACH (node, &port->links) {
+    size_t count = share(count_open(lane), lane->slices--);
+    PL_LIST_FOREACH (node, &lane->links) {
         struct grpc_link *link = PL_LIST_ENTRY(node, struct grpc_link, node);
         if (count > 0 && link->phase == GRPC_OPEN) {
             grpc_link_announce(link);
@@ -71,109 +71,109 @@ static void announce_slice(struct grpc_port *port)
     }
 }
 
-static void leave(struct grpc_port *port)
+static void leave(struct grpc_lane *lane)
 {
-    port->phase = GRPC_LEAVING;
-    pl_listener_close(port->listener);
-    port->listener = NULL;
-    PL_LIST_FOREACH (node, &port->links) {
+    lane->phase = GRPC_LEAVING;
+    pl_listener_close(lane->listener);
+    lane->listener = NULL;
+    PL_LIST_FOREACH (node, &lane->links) {
         grpc_link_leave(PL_LIST_ENTRY(node, struct grpc_link, node), drain_text);
     }
-    grpc_port_check_empty(port);
+    grpc_lane_check_empty(lane);
 }
 
-static void begin_end(struct grpc_port *port)
+static void begin_end(struct grpc_lane *lane)
 {
-    port->phase = GRPC_ENDED;
-    port->slices = slices_of(port, call_lane_count(port->lane));
-    if (call_lane_count(port->lane) > 0) {
-        pl_log_info("GRPC_DRAIN_GRACE_OVER", port->grpc->address, "%zu calls are ended",
-                    call_lane_count(port->lane));
+    lane->phase = GRPC_ENDED;
+    lane->slices = slices_of(lane, call_lane_count(lane->calls));
+    if (call_lane_count(lane->calls) > 0) {
+        pl_log_info("GRPC_DRAIN_GRACE_OVER", lane->grpc->address, "%zu calls are ended",
+                    call_lane_count(lane->calls));
     }
 }
 
 /* Calls that are over and not gone yet are counted too: the last slice has the rest. */
-static void end_slice(struct grpc_port *port)
+static void end_slice(struct grpc_lane *lane)
 {
-    size_t count = share(call_lane_count(port->lane), port->slices--);
-    call_lane_end_some(port->lane, port->slices == 0 ? SIZE_MAX : count, PARLEY_UNAVAILABLE,
+    size_t count = share(call_lane_count(lane->calls), lane->slices--);
+    call_lane_end_some(lane->calls, lane->slices == 0 ? SIZE_MAX : count, PARLEY_UNAVAILABLE,
                        drain_text);
 }
 
-static void close_links(struct grpc_port *port)
+static void close_links(struct grpc_lane *lane)
 {
     struct pl_error cause = PL_ERROR_INIT;
     (void)pl_fail(&cause, PARLEY_UNAVAILABLE, "%s", drain_text);
-    PL_LIST_FOREACH (node, &port->links) {
+    PL_LIST_FOREACH (node, &lane->links) {
         pl_conn_close(PL_LIST_ENTRY(node, struct grpc_link, node)->conn, &cause);
     }
 }
 
-static int64_t announce_some(struct grpc_port *port)
+static int64_t announce_some(struct grpc_lane *lane)
 {
-    announce_slice(port);
-    if (port->link_count == 0) {
-        port->slices = 0;
+    announce_slice(lane);
+    if (lane->link_count == 0) {
+        lane->slices = 0;
         return 0;
     }
-    return port->slices > 0 ? slice_ms(port) : ANNOUNCED_MS;
+    return lane->slices > 0 ? slice_ms(lane) : ANNOUNCED_MS;
 }
 
-static int64_t end_some(struct grpc_port *port)
+static int64_t end_some(struct grpc_lane *lane)
 {
-    end_slice(port);
-    return port->slices > 0 ? slice_ms(port) : ENDED_MS;
+    end_slice(lane);
+    return lane->slices > 0 ? slice_ms(lane) : ENDED_MS;
 }
 
 /* Do what is next, and say after how long comes what follows; -1: nothing does. */
-static int64_t advance(struct grpc_port *port)
+static int64_t advance(struct grpc_lane *lane)
 {
-    switch (port->phase) {
+    switch (lane->phase) {
     case GRPC_OPEN:
-        port->phase = GRPC_ANNOUNCED;
-        port->slices = slices_of(port, port->link_count);
-        return announce_some(port);
+        lane->phase = GRPC_ANNOUNCED;
+        lane->slices = slices_of(lane, lane->link_count);
+        return announce_some(lane);
     case GRPC_ANNOUNCED:
-        if (port->slices > 0) {
-            return announce_some(port);
+        if (lane->slices > 0) {
+            return announce_some(lane);
         }
-        leave(port);
-        return port->grpc->grace_ms;
+        leave(lane);
+        return lane->grpc->grace_ms;
     case GRPC_LEAVING:
-        begin_end(port);
-        return end_some(port);
+        begin_end(lane);
+        return end_some(lane);
     case GRPC_ENDED:
-        if (port->slices > 0) {
-            return end_some(port);
+        if (lane->slices > 0) {
+            return end_some(lane);
         }
         break;
     }
-    close_links(port);
+    close_links(lane);
     return -1;
 }
 
-static void advance_until_wait(struct grpc_port *port)
+static void advance_until_wait(struct grpc_lane *lane)
 {
-    int64_t delay_ms = advance(port);
+    int64_t delay_ms = advance(lane);
     /* Without memory for a timer the drain goes on at once: rude, but it ends. */
-    while (port->is_counted && delay_ms >= 0 &&
-           pl_timer_start(port->loop, &port->drain, delay_ms) != 0) {
-        delay_ms = advance(port);
+    while (lane->is_counted && delay_ms >= 0 &&
+           pl_timer_start(lane->loop, &lane->drain, delay_ms) != 0) {
+        delay_ms = advance(lane);
     }
 }
 
-void grpc_port_on_drain_timer(struct pl_loop *loop, struct pl_timer *timer)
+void grpc_lane_on_drain_timer(struct pl_loop *loop, struct pl_timer *timer)
 {
     (void)loop;
-    advance_until_wait(PL_CONTAINER_OF(timer, struct grpc_port, drain));
+    advance_until_wait(PL_CONTAINER_OF(timer, struct grpc_lane, drain));
 }
 
-void grpc_port_on_drain_mail(struct pl_loop *loop, struct pl_mail *mail)
+void grpc_lane_on_drain_mail(struct pl_loop *loop, struct pl_mail *mail)
 {
     (void)loop;
-    struct grpc_port *port = PL_CONTAINER_OF(mail, struct grpc_port, drain_mail);
-    if (port->phase == GRPC_OPEN) {
-        advance_until_wait(port);
+    struct grpc_lane *lane = PL_CONTAINER_OF(mail, struct grpc_lane, drain_mail);
+    if (lane->phase == GRPC_OPEN) {
+        advance_until_wait(lane);
     }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The gRPC server as main sees it: starts, drains and stops its ports, one per loop. Main's thread
- * talks to ports by loops_call and mail only. */
+/* The gRPC server as main sees it: starts, drains and stops its lanes, one per loop. Main's thread
+ * talks to lanes by loops_call and mail only. */
 #include "grpc/grpc_impl.h"
 
 #include "base/clock.h"
@@ -42,7 +42,7 @@ static enum parley_code make(struct loops *loops, parley_server *server,
                              struct pl_error *err)
 {
     struct grpc_server *grpc = pl_calloc(1, sizeof(*grpc));
-    struct grpc_port *ports = pl_calloc(loops_count(loops), sizeof(*ports));
+    struct grpc_lane *lanes = pl_calloc(loops_count(loops), sizeof(*lanes));
     char *address = pl_strdup(options->address);
     struct gate *gate = NULL;
     const struct gate_limits limits = {
@@ -52,10 +52,10 @@ static enum parley_code make(struct loops *loops, parley_server *server,
         .handshakes_max = options->handshakes_max > 0 ? options->handshakes_max : HANDSHAKES_MAX,
         .accepts_per_s = options->accepts_per_s,
     };
-    if (grpc == NULL || ports == NULL || address == NULL ||
+    if (grpc == NULL || lanes == NULL || address == NULL ||
         gate_new(&limits, &gate, NULL) != PARLEY_OK) {
         pl_free(grpc);
-        pl_free(ports);
+        pl_free(lanes);
         pl_free(address);
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for the gRPC server");
     }
@@ -73,17 +73,17 @@ static enum parley_code make(struct loops *loops, parley_server *server,
     set_default(&grpc->options.stall_ms, 300000);
     set_default(&grpc->options.idle_ms, 15 * 60000);
     grpc->address = address;
-    grpc->ports = ports;
+    grpc->lanes = lanes;
     pthread_mutex_init(&grpc->shared.mu, NULL);
     pl_cond_init(&grpc->shared.emptied);
     *made = grpc;
     return PARLEY_OK;
 }
 
-/* The first port may find its number only now (port 0); the others share it. */
+/* The first lane may find the number of the port only now (port 0); the others share it. */
 static enum parley_code take_address(struct grpc_server *grpc, struct pl_error *err)
 {
-    char *address = pl_strdup(pl_listener_address(grpc->ports[0].listener));
+    char *address = pl_strdup(pl_listener_address(grpc->lanes[0].listener));
     if (address == NULL) {
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for the address");
     }
@@ -93,25 +93,25 @@ static enum parley_code take_address(struct grpc_server *grpc, struct pl_error *
 }
 
 /* A Unix socket has one path and one listener: the other loops get no connections of it. */
-static bool is_shared_by_ports(const struct grpc_server *grpc)
+static bool is_shared_by_lanes(const struct grpc_server *grpc)
 {
     return strncmp(grpc->address, "unix:", 5) != 0;
 }
 
-static enum parley_code start_ports(struct grpc_server *grpc, struct pl_error *err)
+static enum parley_code start_lanes(struct grpc_server *grpc, struct pl_error *err)
 {
-    unsigned count = is_shared_by_ports(grpc) ? loops_count(grpc->loops) : 1;
+    unsigned count = is_shared_by_lanes(grpc) ? loops_count(grpc->loops) : 1;
     enum parley_code code = PARLEY_OK;
     for (unsigned i = 0; i < count && code == PARLEY_OK; i++) {
-        struct grpc_port *port = &grpc->ports[i];
-        port->grpc = grpc;
-        port->index = i;
-        grpc->port_count++;
-        grpc->shared.ports_open++;
-        loops_call(grpc->loops, i, grpc_port_start, port);
-        code = port->start_code;
+        struct grpc_lane *lane = &grpc->lanes[i];
+        lane->grpc = grpc;
+        lane->index = i;
+        grpc->lane_count++;
+        grpc->shared.lanes_open++;
+        loops_call(grpc->loops, i, grpc_lane_start, lane);
+        code = lane->start_code;
         if (code != PARLEY_OK && err != NULL) {
-            *err = port->start_error;
+            *err = lane->start_error;
         }
         if (i == 0 && code == PARLEY_OK) {
             code = take_address(grpc, err);
@@ -130,13 +130,13 @@ enum parley_code grpc_server_start(struct loops *loops, parley_server *server,
         return code;
     }
     server_seal(server);
-    code = start_ports(made, err);
+    code = start_lanes(made, err);
     if (code != PARLEY_OK) {
         grpc_server_stop(made);
         grpc_server_free(made);
         return code;
     }
-    pl_log_info("GRPC_LISTENING", made->address, "%u loops%s", made->port_count,
+    pl_log_info("GRPC_LISTENING", made->address, "%u loops%s", made->lane_count,
                 made->options.tls != NULL ? ", TLS" : "");
     *grpc = made;
     return PARLEY_OK;
@@ -156,8 +156,8 @@ void grpc_server_set_tls(struct grpc_server *grpc, struct pl_tls *tls)
 {
     struct pl_tls *old = grpc->options.tls;
     grpc->options.tls = pl_tls_ref(tls);
-    for (unsigned i = 0; i < grpc->port_count; i++) {
-        loops_call(grpc->loops, i, grpc_port_take_tls, &grpc->ports[i]);
+    for (unsigned i = 0; i < grpc->lane_count; i++) {
+        loops_call(grpc->loops, i, grpc_lane_take_tls, &grpc->lanes[i]);
     }
     pl_tls_unref(old);
 }
@@ -168,8 +168,8 @@ void grpc_server_drain(struct grpc_server *grpc, int64_t grace_ms)
         return;
     }
     grpc->grace_ms = grace_ms > 0 ? grace_ms : 0;
-    for (unsigned i = 0; i < grpc->port_count; i++) {
-        pl_loop_post(grpc->ports[i].loop, &grpc->ports[i].drain_mail);
+    for (unsigned i = 0; i < grpc->lane_count; i++) {
+        pl_loop_post(grpc->lanes[i].loop, &grpc->lanes[i].drain_mail);
     }
 }
 
@@ -178,10 +178,10 @@ bool grpc_server_wait(struct grpc_server *grpc, int64_t timeout_ms)
     int64_t until_ns = pl_clock_deadline_ns(timeout_ms);
     bool is_time_left = true;
     pthread_mutex_lock(&grpc->shared.mu);
-    while (grpc->shared.ports_open > 0 && is_time_left) {
+    while (grpc->shared.lanes_open > 0 && is_time_left) {
         is_time_left = pl_cond_wait_until(&grpc->shared.emptied, &grpc->shared.mu, until_ns);
     }
-    bool is_empty = grpc->shared.ports_open == 0;
+    bool is_empty = grpc->shared.lanes_open == 0;
     pthread_mutex_unlock(&grpc->shared.mu);
     return is_empty;
 }
@@ -189,17 +189,17 @@ bool grpc_server_wait(struct grpc_server *grpc, int64_t timeout_ms)
 void grpc_server_stop(struct grpc_server *grpc)
 {
     /* The drain's mail, should there be one, is delivered before what loops_call sends. */
-    for (unsigned i = 0; i < grpc->port_count; i++) {
-        loops_call(grpc->loops, i, grpc_port_close_links, &grpc->ports[i]);
+    for (unsigned i = 0; i < grpc->lane_count; i++) {
+        loops_call(grpc->loops, i, grpc_lane_close_links, &grpc->lanes[i]);
     }
     while (!grpc_server_wait(grpc, 1000)) {
         pl_log_warn("GRPC_STOP_WAITS", grpc->address, "%zu connections are still open",
                     grpc_server_connection_count(grpc));
     }
-    for (unsigned i = 0; i < grpc->port_count; i++) {
-        loops_call(grpc->loops, i, grpc_port_deinit, &grpc->ports[i]);
+    for (unsigned i = 0; i < grpc->lane_count; i++) {
+        loops_call(grpc->loops, i, grpc_lane_deinit, &grpc->lanes[i]);
     }
-    grpc->port_count = 0;
+    grpc->lane_count = 0;
 }
 
 void grpc_server_free(struct grpc_server *grpc)
@@ -211,7 +211,7 @@ void grpc_server_free(struct grpc_server *grpc)
     pthread_cond_destroy(&grpc->shared.emptied);
     pthread_mutex_destroy(&grpc->shared.mu);
     gate_free(grpc->gate);
-    pl_free(grpc->ports);
+    pl_free(grpc->lanes);
     pl_free(grpc->address);
     pl_free(grpc);
 }

@@ -2,8 +2,8 @@
 #ifndef PARLEY_GRPC_GRPC_IMPL_H
 #define PARLEY_GRPC_GRPC_IMPL_H
 
-/* The inside of the gRPC server, for this folder and its tests only: a port is what it has on one
- * loop, a link is one connection of a port. */
+/* The inside of the gRPC server, for this folder and its tests only: a lane is what it has on one
+ * loop, a link is one connection of a lane. */
 
 #include "base/list.h"
 #include "base/metric.h"
@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* The drain of a port; a link has the first three of its own, since it may be sent away alone.
+/* The drain of a lane; a link has the first three of its own, since it may be sent away alone.
  *
  *   OPEN -> ANNOUNCED -> LEAVING -> ENDED
  *
@@ -30,13 +30,13 @@ enum grpc_phase {
     GRPC_ENDED
 };
 
-struct grpc_port {
+struct grpc_lane {
     struct grpc_server *grpc;
     struct pl_loop *loop;
     unsigned index;
     struct pl_io *io;
     struct pl_listener *listener;
-    struct call_lane *lane;
+    struct call_lane *calls;
     struct pl_tls *tls;
     struct pl_list links;
     size_t link_count;
@@ -46,15 +46,15 @@ struct grpc_port {
     size_t slices;         /* of this phase that are still to come */
     struct pl_mail drain_mail;
     enum grpc_phase phase;
-    bool is_counted; /* in grpc->shared.ports_open */
+    bool is_counted; /* in grpc->shared.lanes_open */
     bool is_full_logged;
     enum parley_code start_code;
     struct pl_error start_error;
 };
 
 struct grpc_link {
-    struct pl_list node; /* port->links */
-    struct grpc_port *port;
+    struct pl_list node; /* lane->links */
+    struct grpc_lane *lane;
     struct pl_conn *conn;
     struct call_slots *slots;
     struct gate_pass pass;
@@ -81,15 +81,15 @@ struct grpc_server {
     parley_server *server;
     struct grpc_server_options options; /* with the defaults in place */
     char *address;
-    struct grpc_port *ports;
-    unsigned port_count;
+    struct grpc_lane *lanes;
+    unsigned lane_count;
     int64_t grace_ms; /* written before the drain's mail */
     struct gate *gate;
     atomic_bool is_draining;
     struct {
         pthread_mutex_t mu;
         pthread_cond_t emptied;
-        unsigned ports_open; /* @lock mu: ports that may still have connections */
+        unsigned lanes_open; /* @lock mu: lanes that may still have connections */
     } shared;
 };
 
@@ -105,16 +105,16 @@ void grpc_link_leave(struct grpc_link *link, const char *why);
 void grpc_link_sweep(struct grpc_link *link, int64_t now_ms);
 
 /* drain.c */
-void grpc_port_on_drain_mail(struct pl_loop *loop, struct pl_mail *mail);
-void grpc_port_on_drain_timer(struct pl_loop *loop, struct pl_timer *timer);
-/* If the port is on its way out and its last connection is gone, tell who waits. */
-void grpc_port_check_empty(struct grpc_port *port);
+void grpc_lane_on_drain_mail(struct pl_loop *loop, struct pl_mail *mail);
+void grpc_lane_on_drain_timer(struct pl_loop *loop, struct pl_timer *timer);
+/* If the lane is on its way out and its last connection is gone, tell who waits. */
+void grpc_lane_check_empty(struct grpc_lane *lane);
 
-/* port.c; all on the loop of the port that `context` is, by loops_call */
-void grpc_port_start(struct pl_loop *loop, void *context);
-void grpc_port_close_links(struct pl_loop *loop, void *context);
-void grpc_port_deinit(struct pl_loop *loop, void *context);
-void grpc_port_take_tls(struct pl_loop *loop, void *context); /* from grpc->options */
+/* lane.c; all on the loop of the lane that `context` is, by loops_call */
+void grpc_lane_start(struct pl_loop *loop, void *context);
+void grpc_lane_close_links(struct pl_loop *loop, void *context);
+void grpc_lane_deinit(struct pl_loop *loop, void *context);
+void grpc_lane_take_tls(struct pl_loop *loop, void *context); /* from grpc->options */
 
 /* grpc.c: counted beside the thing */
 extern struct pl_metric grpc_metrics[];

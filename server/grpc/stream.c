@@ -99,9 +99,9 @@ static void on_request(void *owner, struct pl_stream *stream)
         .arena = pl_stream_arena(stream),
         .slots = link->slots,
     };
-    pl_stream_compress(stream, link->port->grpc->options.compress);
+    pl_stream_compress(stream, link->lane->grpc->options.compress);
     opening.path = pl_stream_path(stream, &opening.path_len);
-    parley_server_call *call = call_open(link->port->lane, &opening);
+    parley_server_call *call = call_open(link->lane->calls, &opening);
     pl_stream_set_user(stream, call);
     if (call == NULL) {
         struct pl_status status = {.code = PARLEY_RESOURCE_EXHAUSTED, .message = "out of memory"};
