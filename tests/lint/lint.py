@@ -84,8 +84,10 @@ def category(include):
         return "sdk-public"
     if include.startswith("parley/"):
         return "public"
+    if include.endswith((".pb-c.h", ".parley.h")):
+        return include.split("/")[0] + "-proto"  # generated
     for prefix, name in OWN.items():
-        if include.startswith(prefix) and not include.endswith((".pb-c.h", ".parley.h")):
+        if include.startswith(prefix):
             return name
     if "/" in include:
         return include.split("/")[0]
