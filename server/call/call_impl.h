@@ -41,7 +41,7 @@ struct parley_server {
     struct interceptor interceptors[CALL_INTERCEPTORS_MAX];
     size_t interceptor_count;
     bool is_sealed;
-    struct host *host; /* of server/rpc, or NULL */
+    void *owner; /* NULL: none */
 };
 
 /* What the calls of one connection have together. */

@@ -46,14 +46,14 @@ void server_seal(parley_server *server)
     server->is_sealed = true;
 }
 
-void server_set_host(parley_server *server, struct host *host)
+void server_set_owner(parley_server *server, void *owner)
 {
-    server->host = host;
+    server->owner = owner;
 }
 
-struct host *server_host(const parley_server *server)
+void *server_owner(const parley_server *server)
 {
-    return server->host;
+    return server->owner;
 }
 
 size_t server_service_count(const parley_server *server)

@@ -32,10 +32,9 @@ PL_MUST_CHECK enum parley_code server_register_metrics(parley_server *server, st
 /* From here on nothing can be registered: the loops are about to read. @thread start */
 void server_seal(parley_server *server);
 
-/* What the server stands in, for those who got only the server. @param host  keeps */
-struct host;
-void server_set_host(parley_server *server, struct host *host);
-struct host *server_host(const parley_server *server); /* NULL: none */
+/* What the server stands in, for those who got only the server. @param owner  keeps */
+void server_set_owner(parley_server *server, void *owner);
+void *server_owner(const parley_server *server); /* NULL: none */
 
 size_t server_service_count(const parley_server *server);
 const parley_service *server_service(const parley_server *server, size_t index);

@@ -43,7 +43,7 @@ static parley_error *told(enum parley_code code, const struct pl_error *err)
 
 static struct host *host_of(const parley_server *server)
 {
-    return server_host(server);
+    return server_owner(server);
 }
 
 /* ---- TLS ---- */
@@ -137,7 +137,7 @@ parley_error *parley_server_new(const parley_server_options *options, parley_ser
         free_host(host);
         return told(code, &err);
     }
-    server_set_host(host->server, host);
+    server_set_owner(host->server, host);
     *server = host->server;
     return NULL;
 }
