@@ -64,6 +64,11 @@ X(limits_accepts_per_second, INT, "limits.accepts_per_second", "0", 0, 1000000, 
   "New gRPC connections, over a second; more are closed at once. 0: no limit.")                    \
 X(limits_streams, INT, "limits.streams", "1000", 1, 100000, "calls", 0,                            \
   "Calls in progress on one connection.")                                                          \
+X(limits_follows, INT, "limits.follows", "1000000", 1, 100000000, "conversations", 0,              \
+  "Conversations followed on one loop, over all its Subscribe calls; more are answered "           \
+  "RESOURCE_EXHAUSTED.")                                                                           \
+X(limits_follows_per_user, INT, "limits.follows_per_user", "100000", 1, 100000000,                 \
+  "conversations", 0, "The same of one user.")                                                     \
 X(limits_message_bytes, SIZE, "limits.message_bytes", "4M", 128 * CONFIG_KIB, 64 * CONFIG_MIB,     \
   "", 0, "Longest message that a call may receive.")                                               \
 X(limits_stream_queue_bytes, SIZE, "limits.stream_queue_bytes", "256k", 16 * CONFIG_KIB,           \

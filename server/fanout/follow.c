@@ -128,6 +128,21 @@ void follow_advance(struct follow *follow)
 
 /* ---- life ---- */
 
+/* One client must not make the server grow, nor take from others what there is for all. */
+static bool has_room(const struct hub_stream *stream)
+{
+    const struct lane *lane = stream->lane;
+    return lane->follows < lane->hub->follows_max &&
+           stream->reader->follows < lane->hub->follows_per_user_max;
+}
+
+static void count(const struct hub_stream *stream, int change)
+{
+    stream->lane->follows += (size_t)change;
+    stream->reader->follows += (size_t)change;
+    pl_metric_add(&hub_metric_follows, change);
+}
+
 static int enter(struct follow *follow, const char *id, int64_t known_seq)
 {
     struct hub_stream *stream = follow->stream;
@@ -153,7 +168,7 @@ int follow_new(struct hub_stream *stream, const char *id, int64_t after_seq, int
     if (pl_map_find(stream->follows, id, strlen(id)) != NULL) {
         return 0;
     }
-    struct follow *follow = pl_calloc(1, sizeof(*follow));
+    struct follow *follow = has_room(stream) ? pl_calloc(1, sizeof(*follow)) : NULL;
     if (follow == NULL) {
         return -1;
     }
@@ -163,7 +178,7 @@ int follow_new(struct hub_stream *stream, const char *id, int64_t after_seq, int
         pl_free(follow);
         return -1;
     }
-    pl_metric_add(&hub_metric_follows, 1);
+    count(stream, 1);
     link_to_stream(follow);
     stream_pump(stream);
     return 0;
@@ -175,8 +190,8 @@ void follow_leave(struct follow *follow)
     page_abandon(follow->page);
     pl_list_remove(&follow->stream_node);
     pl_list_remove(&follow->room_node);
+    count(follow->stream, -1);
     pl_free(follow);
-    pl_metric_add(&hub_metric_follows, -1);
     room_trim(room);
     room_release(room);
 }

@@ -114,6 +114,9 @@ static struct hub *make(const struct hub_options *options)
     hub->bus = options->bus;
     hub->poll_ms = options->poll_ms != 0 ? options->poll_ms : HUB_POLL_MS;
     hub->sweep_ms = options->sweep_ms != 0 ? options->sweep_ms : HUB_SWEEP_MS;
+    hub->follows_max = options->follows_max != 0 ? options->follows_max : HUB_FOLLOWS_MAX;
+    hub->follows_per_user_max = options->follows_per_user_max != 0 ? options->follows_per_user_max
+                                                                   : HUB_FOLLOWS_PER_USER_MAX;
     hub->interest = interest_new();
     hub->lanes = pl_calloc(loops_count(options->loops), sizeof(*hub->lanes));
     bool is_whole = hub->interest != NULL && hub->lanes != NULL;

@@ -41,6 +41,8 @@ struct hub_options {
     struct bus *bus;    /* keeps; the hub starts it. NULL: no other node has this store */
     int64_t poll_ms;    /* between two looks at the heads while the bus is down; 0: 1 s */
     int64_t sweep_ms;   /* the same while it is up; 0: 10 s */
+    size_t follows_max; /* conversations followed on one loop, over its streams; 0: 1,000,000 */
+    size_t follows_per_user_max; /* the same of one user; 0: 100,000 */
 };
 
 /* @return owned (hub_free). @thread start: before the loops and before the first request */

@@ -21,17 +21,19 @@
 
 #include <stdatomic.h>
 
-#define HUB_PAGE_EVENTS      256
-#define HUB_PAGE_BYTES       ((size_t)256 * 1024)
-#define HUB_TAIL_BYTES       ((size_t)256 * 1024)
-#define HUB_LANE_BYTES_MAX   ((size_t)64 * 1024 * 1024) /* batches on their way to one loop */
-#define HUB_STREAM_READS_MAX 4                          /* pages in flight for one stream */
-#define HUB_LIST_PAGE        500
-#define HUB_LANE_LISTS_MAX   16  /* lists of conversations read at once for one loop */
-#define HUB_RETRY_MS         500 /* after the store failed */
-#define HUB_POLL_MS          1000
-#define HUB_SWEEP_MS         10000
-#define HUB_HEADS            500 /* conversations in one look at the heads */
+#define HUB_PAGE_EVENTS          256
+#define HUB_PAGE_BYTES           ((size_t)256 * 1024)
+#define HUB_TAIL_BYTES           ((size_t)256 * 1024)
+#define HUB_LANE_BYTES_MAX       ((size_t)64 * 1024 * 1024) /* batches on their way to one loop */
+#define HUB_STREAM_READS_MAX     4                          /* pages in flight for one stream */
+#define HUB_LIST_PAGE            500
+#define HUB_LANE_LISTS_MAX       16 /* lists of conversations read at once for one loop */
+#define HUB_FOLLOWS_MAX          1000000
+#define HUB_FOLLOWS_PER_USER_MAX 100000
+#define HUB_RETRY_MS             500 /* after the store failed */
+#define HUB_POLL_MS              1000
+#define HUB_SWEEP_MS             10000
+#define HUB_HEADS                500 /* conversations in one look at the heads */
 
 struct lane {
     struct hub *hub;
@@ -39,6 +41,8 @@ struct lane {
     unsigned index;
     struct pl_map *rooms;   /* conversation id -> struct room */
     struct pl_map *users;   /* user id -> struct user_topic */
+    struct pl_map *readers; /* user id -> struct reader */
+    size_t follows;         /* of all streams */
     struct pl_list delayed; /* streams that wait to ask the store again */
     struct pl_timer retry;
     struct pl_list suspects; /* rooms that something may have been lost of */
@@ -67,10 +71,18 @@ struct hub {
     uint64_t node;   /* what the bus knows this hub by */
     int64_t poll_ms;
     int64_t sweep_ms;
+    size_t follows_max;
+    size_t follows_per_user_max;
     struct pl_mail lost_mail;
     atomic_bool is_lost_posted;
     unsigned lane_count;
     struct lane *lanes;
+};
+
+/* A user with streams on one loop. */
+struct reader {
+    size_t streams;
+    size_t follows; /* of all of them */
 };
 
 /* Those on one loop who want to hear what conversations a user joins. */
@@ -125,6 +137,7 @@ struct follow {
 
 struct hub_stream {
     struct lane *lane;
+    struct reader *reader;
     const struct hub_stream_events *events;
     void *owner;
     struct pl_map *follows;     /* conversation id -> struct follow */

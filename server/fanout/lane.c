@@ -240,11 +240,13 @@ int lane_init(struct lane *lane, struct hub *hub, unsigned index)
     pl_list_init(&lane->listers);
     lane->rooms = pl_map_new();
     lane->users = pl_map_new();
-    return lane->rooms != NULL && lane->users != NULL ? 0 : -1;
+    lane->readers = pl_map_new();
+    return lane->rooms != NULL && lane->users != NULL && lane->readers != NULL ? 0 : -1;
 }
 
 void lane_deinit(struct lane *lane)
 {
     pl_map_free(lane->rooms, pl_free);
     pl_map_free(lane->users, pl_free);
+    pl_map_free(lane->readers, pl_free);
 }

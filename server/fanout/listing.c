@@ -67,7 +67,7 @@ void listing_follow(struct hub_stream *stream, const char *id, int64_t after_seq
 {
     if (follow_new(stream, id, after_seq, known_seq) != 0) {
         struct pl_error err = PL_ERROR_INIT;
-        pl_fail(&err, PARLEY_UNAVAILABLE, "no memory to follow a conversation");
+        pl_fail(&err, PARLEY_RESOURCE_EXHAUSTED, "no room to follow a conversation");
         stream_fail(stream, &err);
     }
 }

@@ -46,6 +46,31 @@ void stream_retry(struct hub_stream *stream)
     stream_pump(stream);
 }
 
+/* ---- life ---- */
+
+static struct reader *reader_enter(struct lane *lane, const char *user)
+{
+    struct reader *reader = pl_map_find(lane->readers, user, strlen(user));
+    if (reader == NULL) {
+        reader = pl_calloc(1, sizeof(*reader));
+        if (reader != NULL && pl_map_put(lane->readers, user, strlen(user), reader, NULL) != 0) {
+            pl_free(reader);
+            reader = NULL;
+        }
+    }
+    if (reader != NULL) {
+        reader->streams++;
+    }
+    return reader;
+}
+
+static void reader_leave(const struct hub_stream *stream)
+{
+    if (--stream->reader->streams == 0) {
+        pl_free(pl_map_take(stream->lane->readers, stream->user, strlen(stream->user)));
+    }
+}
+
 struct hub_stream *hub_stream_open(struct hub *hub, unsigned loop_index, const char *user,
                                    const struct hub_stream_events *events, void *owner)
 {
@@ -53,14 +78,16 @@ struct hub_stream *hub_stream_open(struct hub *hub, unsigned loop_index, const c
     if (stream == NULL) {
         return NULL;
     }
+    stream->lane = &hub->lanes[loop_index];
     stream->follows = pl_map_new();
-    if (stream->follows == NULL ||
-        !pl_text_format(stream->user, sizeof(stream->user), "%s", user)) {
+    if (stream->follows != NULL && pl_text_format(stream->user, sizeof(stream->user), "%s", user)) {
+        stream->reader = reader_enter(stream->lane, user);
+    }
+    if (stream->reader == NULL) {
         pl_map_free(stream->follows, NULL);
         pl_free(stream);
         return NULL;
     }
-    stream->lane = &hub->lanes[loop_index];
     stream->events = events;
     stream->owner = owner;
     stream->reads_max = HUB_STREAM_READS_MAX;
@@ -121,6 +148,7 @@ void hub_stream_close(struct hub_stream *stream)
     user_topic_leave(stream);
     pl_list_remove(&stream->lane_node);
     pl_list_remove(&stream->lister_node);
+    reader_leave(stream);
     pl_free(stream);
     pl_metric_add(&hub_metric_streams, -1);
 }

@@ -59,6 +59,8 @@ static enum parley_code open_hub(struct node *node, struct pl_error *err)
         .bus = node->bus,
         .poll_ms = node->config->bus_poll_ms,
         .sweep_ms = node->config->bus_sweep_ms,
+        .follows_max = (size_t)node->config->limits_follows,
+        .follows_per_user_max = (size_t)node->config->limits_follows_per_user,
     };
     hub_register_metrics();
     return hub_new(&options, &node->hub, err);

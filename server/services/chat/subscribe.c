@@ -6,6 +6,7 @@
 #include "chat/failure.h"
 #include "chat/validate.h"
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "call/call.h"
 #include "fanout/hub.h"
@@ -154,10 +155,12 @@ static int compare(const void *a, const void *b)
 
 /* Two cursors for one conversation contradict each other. */
 static enum parley_code check_twins(const Parley__V1__SubscribeRequest *request,
-                                    struct pl_arena *arena, struct pl_error *err)
+                                    struct pl_error *err)
 {
     size_t count = request->n_cursors;
-    struct named *names = pl_arena_alloc(arena, count * sizeof(*names));
+    enum parley_code code = PARLEY_OK;
+    /* Not in the arena of the call, which lives as long as the stream. */
+    struct named *names = pl_malloc((count + 1) * sizeof(*names));
     if (names == NULL) {
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "out of memory");
     }
@@ -165,19 +168,20 @@ static enum parley_code check_twins(const Parley__V1__SubscribeRequest *request,
         names[i] = (struct named){request->cursors[i]->conversation_id, i};
     }
     qsort(names, count, sizeof(*names), compare);
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = 1; i < count && code == PARLEY_OK; i++) {
         if (strcmp(names[i - 1].id, names[i].id) == 0) {
             char field[CHAT_FIELD_MAX];
             (void)pl_text_format(field, sizeof(field), "cursors[%zu].conversation_id",
                                  names[i].index);
-            return pl_fail_field(err, field, "was named before");
+            code = pl_fail_field(err, field, "was named before");
         }
     }
-    return PARLEY_OK;
+    pl_free(names);
+    return code;
 }
 
 static enum parley_code check_request(const Parley__V1__SubscribeRequest *request,
-                                      struct pl_arena *arena, struct pl_error *err)
+                                      struct pl_error *err)
 {
     size_t count = request->n_cursors;
     if (count > CURSORS_MAX) {
@@ -192,7 +196,7 @@ static enum parley_code check_request(const Parley__V1__SubscribeRequest *reques
             return PARLEY_INVALID_ARGUMENT;
         }
     }
-    return check_twins(request, arena, err);
+    return check_twins(request, err);
 }
 
 static int follow(struct hub_stream *stream, const Parley__V1__SubscribeRequest *request)
@@ -216,7 +220,7 @@ void chat_on_subscribe(parley_v1_ChatService_srv_Subscribe_call *call,
     if (user == NULL) {
         return;
     }
-    if (check_request(request, call_arena(base), &err) != PARLEY_OK) {
+    if (check_request(request, &err) != PARLEY_OK) {
         call_fail(base, &err, true);
         return;
     }
@@ -231,8 +235,11 @@ void chat_on_subscribe(parley_v1_ChatService_srv_Subscribe_call *call,
     parley_server_call_send_headers(base);
     subscription->stream =
         hub_stream_open(chat->hub, call_loop_index(base), user, &stream_events, subscription);
-    if (subscription->stream == NULL || follow(subscription->stream, request) != 0) {
+    if (subscription->stream == NULL) {
         chat_fail_memory(base);
+    } else if (follow(subscription->stream, request) != 0) {
+        parley_server_call_finish(base, PARLEY_RESOURCE_EXHAUSTED,
+                                  "no room to follow so many conversations at once");
     }
 }
 

@@ -4,6 +4,7 @@
 #include "world.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define READER "reader"
 
@@ -144,6 +145,64 @@ static void test_closing_while_the_list_is_on_its_way_is_safe(void **state)
     world_settle(world);
 }
 
+static int setup_narrow(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    world->follows_max = 5;
+    world->follows_per_user_max = 3;
+    world_open(world, NULL, NULL);
+    *state = world;
+    return 0;
+}
+
+static void test_a_user_and_a_loop_follow_so_many_and_not_more(void **state)
+{
+    static const char *const ids[] = {"a", "b", "c", "d"};
+    struct world *world = *state;
+    struct listener mine[2];
+    struct listener others[3];
+    for (size_t i = 0; i < 4; i++) {
+        script_log_join(add_log(world, ids[i], 1), READER);
+    }
+    listener_open(world, &mine[0], 0, READER);
+    listener_open(world, &mine[1], 0, READER);
+    listener_open(world, &others[0], 0, "other");
+    listener_open(world, &others[1], 0, "third");
+    listener_open(world, &others[2], 1, READER);
+    listener_follow(&mine[0], "a", 0);
+    listener_follow(&mine[0], "b", 0);
+    listener_follow(&mine[1], "a", 0);
+    assert_int_equal(hub_stream_follow(mine[1].stream, "b", 0), -1);
+    listener_follow(&others[0], "a", 0);
+    listener_follow(&others[1], "a", 0);
+    assert_int_equal(hub_stream_follow(others[1].stream, "b", 0), -1);
+    listener_follow(&others[2], "d", 0); /* the other loop has room of its own */
+    world_settle(world);
+    listener_close(&mine[0]);
+    listener_follow(&others[1], "b", 0);
+    listener_follow(&mine[1], "b", 0);
+    world_settle(world);
+    assert_int_equal(listener_find(&mine[1], "b")->seq, 1);
+    listener_close(&mine[1]);
+    for (size_t i = 0; i < 3; i++) {
+        listener_close(&others[i]);
+    }
+}
+
+static void test_who_is_in_too_many_conversations_is_told_that_it_cannot_follow_all(void **state)
+{
+    static const char *const ids[] = {"a", "b", "c", "d"};
+    struct world *world = *state;
+    struct listener listener;
+    for (size_t i = 0; i < 4; i++) {
+        script_log_join(add_log(world, ids[i], 1), READER);
+    }
+    open_all(world, &listener, 0);
+    assert_int_equal(listener.failed, PARLEY_RESOURCE_EXHAUSTED);
+    listener_close(&listener);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -156,6 +215,11 @@ int main(void)
         TEST(test_who_is_removed_and_added_again_is_followed_again),
         TEST(test_two_streams_of_a_user_come_and_go_alone),
         TEST(test_closing_while_the_list_is_on_its_way_is_safe),
+        cmocka_unit_test_setup_teardown(test_a_user_and_a_loop_follow_so_many_and_not_more,
+                                        setup_narrow, world_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_who_is_in_too_many_conversations_is_told_that_it_cannot_follow_all, setup_narrow,
+            world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

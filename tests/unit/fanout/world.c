@@ -37,6 +37,8 @@ void world_open(struct world *world, struct script_store *origin, struct bus *bu
                                         .page_events = 10,
                                         .tail_bytes = 4096,
                                         .bus = bus,
+                                        .follows_max = world->follows_max,
+                                        .follows_per_user_max = world->follows_per_user_max,
                                         .poll_ms = 50,
                                         .sweep_ms = 3600000};
     assert_int_equal(hub_new(&options, &world->hub, NULL), PARLEY_OK);

@@ -17,6 +17,8 @@ struct world {
     struct script_store *store;
     struct loops *loops;
     struct hub *hub;
+    size_t follows_max; /* of a loop; 0: the hub's own, as the next */
+    size_t follows_per_user_max;
 };
 
 /* What a listener knows of one conversation. */
