@@ -37,13 +37,15 @@ def answers(port):
 
 def started_at(pid):
     """The start time of a process in ticks since boot: with the pid it names one process for ever.
-    None: there is no such process, or it is a zombie."""
+    None: there is no such process, or it is a zombie with nothing left: one whose other threads have
+    not ended yet still has its ports."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()
+        is_gone = fields[0] in "ZX" and len(os.listdir(f"/proc/{pid}/task")) < 2
     except OSError:
         return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    return None if is_gone else int(fields[19])
 
 
 def is_running(server):
