@@ -224,7 +224,7 @@ static enum cache_outcome remove_all(struct cache_backend *backend, unsigned lan
 {
     const struct memcached *memcached = (struct memcached *)backend;
     enum cache_outcome outcome = CACHE_DONE;
-    size_t servers[CACHE_REMOVALS_MAX];
+    size_t servers[CACHE_REMOVALS_MAX] = {0};
     for (size_t i = 0; i < count; i++) {
         servers[i] = server_of(memcached, lane, removals[i].group);
     }
