@@ -18,8 +18,10 @@ from cluster import process  # noqa: E402
 from mariadb import Shards  # noqa: E402
 from parleyd import Parleyd, wait_for  # noqa: E402
 
-BIN = os.path.join(ROOT, "build", "release", "bin")
-OUT = os.path.join(ROOT, "build", "bench")
+# The smoke test has programs built and a scratch folder for what is written.
+IS_SMOKE = "PARLEY_BENCH_BIN" in os.environ
+BIN = os.environ.get("PARLEY_BENCH_BIN", os.path.join(ROOT, "build", "release", "bin"))
+OUT = os.environ.get("PARLEY_BENCH_OUT", os.path.join(ROOT, "build", "bench"))
 
 
 def arguments(doc, **defaults):
@@ -45,6 +47,8 @@ def run(command, **options):
 
 def prepare():
     """Packages and a release build."""
+    if IS_SMOKE:
+        return
     subprocess.run([os.path.join(ROOT, "deploy", "install-packages"),
                     os.path.join(ROOT, "deploy", "packages.txt"), os.path.join(HERE, "packages.txt")],
                    check=True)
@@ -164,11 +168,20 @@ class DurableShards(Shards):
     def __exit__(self, *_):
         self.close()
 
+    def addresses(self):
+        with open(self.settings, encoding="utf-8") as file:
+            return next(line.split("=")[1].strip() for line in file if line.startswith("shards"))
+
     def insert(self, *options):
         """The bare program that does nothing but insert; its figures."""
-        with open(self.settings, encoding="utf-8") as file:
-            addresses = next(line.split("=")[1].strip() for line in file if line.startswith("shards"))
-        return json.loads(run([os.path.join(BIN, "mysql_insert"), "--shards", addresses, "--credentials",
+        return self.bare("mysql_insert", "--shards", self.addresses(), *options)
+
+    def scan(self, *options):
+        """The bare program that reads the longest log of the first shard; its figures."""
+        return self.bare("mysql_scan", "--shard", self.addresses().split(",")[0], *options)
+
+    def bare(self, program, *options):
+        return json.loads(run([os.path.join(BIN, program), "--credentials",
                                os.path.join(self.folder, "credentials"),
                                *[str(option) for option in options]]))
 

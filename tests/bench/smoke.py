@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """parley-bench against parleyd, a second of each command, so that neither the tool nor what the
-scripts read of its figures can rot. No figure is judged. usage: smoke.py BIN_DIR"""
+scripts read of its figures can rot; then whole scripts at tiny sizes. No figure is judged.
+usage: smoke.py BIN_DIR [SCRIPT...]"""
 import json
 import os
 import subprocess
@@ -26,9 +27,14 @@ RUNS = [
     ("idle --connections 20 --watch", "held"),
     ("idle --connections 3 --streams 5", "held"),
     ("history --messages 2000 --page 100 --outstanding 2", "events_per_s"),
+    ("fanout --subscribers 2 --connections 3 --counting 20 --server {address},{address}", "ack_p50"),
     ("unary", "calls_per_s"),
     ("unary --rate 500 --threads 2", "calls_per_s"),
     ("client", "calls_per_s"),
+]
+# Each with the files that it must write.
+SCRIPTS = [
+    ("p6_mysql_history --messages 500", ["p6_mysql_history"]),
 ]
 TLS_RUNS = [
     ("send", "sends_per_s"),
@@ -65,8 +71,31 @@ def run_all(bin_dir, runs, server_options=(), options=()):
             sys.exit(f"parleyd ended with {code}:\n{server.log()}")
 
 
+def run_scripts(bin_dir, names):
+    with tempfile.TemporaryDirectory(prefix="parley-bench-smoke-") as folder:
+        environment = {**os.environ, "PARLEY_BENCH_BIN": bin_dir, "PARLEY_BENCH_OUT": folder}
+        for line, written in SCRIPTS:
+            script, *options = line.split()
+            if names and script not in names:
+                continue
+            done = subprocess.run([os.path.join(HERE, script), "--repetitions", "1", "--seconds", "1", *options],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  env=environment, check=False)
+            if done.returncode != 0:
+                sys.exit(f"{line}: exit code {done.returncode}\n{done.stdout}")
+            for name in written:
+                with open(os.path.join(folder, name + ".json"), encoding="utf-8") as file:
+                    medians = json.load(file)["medians"]
+                if not all(value > 0 for value in medians.values()):
+                    sys.exit(f"{line}: {medians}")
+                print(f"{name}: {len(medians)} figures")
+
+
 def main():
-    bin_dir = sys.argv[1]
+    bin_dir, names = sys.argv[1], sys.argv[2:]
+    run_scripts(bin_dir, names)
+    if names:
+        return
     run_all(bin_dir, RUNS)
     with tempfile.TemporaryDirectory(prefix="parley-bench-certificate-") as folder:
         certificate = Certificate(folder)

@@ -8,15 +8,15 @@
  *        [--rows N] [--body BYTES] [--conversations N] [--scattered-ids] [--seconds N]
  *
  * Prints one line of JSON; stands alone beside the client library. */
+#include "mysql_link.h"
+
 #include <getopt.h>
-#include <mysql.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define BODY_MAX    65536
 #define ID_BYTES    16
@@ -59,44 +59,6 @@ struct inserter {
     char *text;
 };
 
-static double now(void)
-{
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-static void query(MYSQL *mysql, const char *text, size_t len)
-{
-    if (mysql_real_query(mysql, text, (unsigned long)len) != 0) {
-        (void)fprintf(stderr, "%.60s: %s\n", text, mysql_error(mysql));
-        exit(1);
-    }
-}
-
-static MYSQL *open_connection(const struct options *options, const char *address)
-{
-    char host[64] = "";
-    char database[65] = "";
-    char user[64] = "";
-    char password[128] = "";
-    unsigned port = 0;
-    FILE *file = fopen(options->credentials, "re");
-    if (file == NULL || fscanf(file, "user = %63s password = %127s", user, password) != 2 ||
-        sscanf(address, "%63[^:]:%u/%64[^,]", host, &port, database) != 3) {
-        (void)fprintf(stderr, "no credentials, or no address\n");
-        exit(1);
-    }
-    (void)fclose(file);
-    MYSQL *mysql = mysql_init(NULL);
-    (void)mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "binary");
-    if (mysql_real_connect(mysql, host, user, password, database, port, NULL, 0) == NULL) {
-        (void)fprintf(stderr, "%s\n", mysql_error(mysql));
-        exit(1);
-    }
-    return mysql;
-}
-
 /* Ids in the order in which they are made, as the SDK's nearly are, or scattered, as those of other
  * clients may be: then the index is hit all over. */
 static void make_id(const struct inserter *inserter, char *out)
@@ -130,18 +92,18 @@ static void *insert_rows(void *argument)
 {
     struct inserter *inserter = argument;
     const struct options *options = inserter->options;
-    double end = now() + options->seconds;
+    double end = link_now() + options->seconds;
     memcpy(inserter->text, insert, sizeof(insert) - 1);
-    while (now() < end) {
+    while (link_now() < end) {
         char *to = inserter->text + sizeof(insert) - 1;
         for (long i = 0; i < options->rows; i++) {
             to = add_row(inserter, to);
             inserter->row++;
         }
-        double began = now();
-        query(inserter->mysql, inserter->text, (size_t)(to - 1 - inserter->text));
+        double began = link_now();
+        link_query(inserter->mysql, inserter->text, (size_t)(to - 1 - inserter->text));
         if (inserter->commits < COMMITS_MAX) {
-            inserter->took_us[inserter->commits] = (now() - began) * 1e6;
+            inserter->took_us[inserter->commits] = (link_now() - began) * 1e6;
         }
         inserter->commits++;
     }
@@ -153,19 +115,20 @@ static size_t open_all(const struct options *options, struct inserter *inserters
     size_t count = 0;
     const char *address = options->shards;
     while (*address != '\0') {
-        MYSQL *mysql = open_connection(options, address);
+        MYSQL *mysql = link_open(options->credentials, address);
         static const char drop[] = "DROP TABLE IF EXISTS bare_message";
-        query(mysql, drop, sizeof(drop) - 1);
-        query(mysql, schema, sizeof(schema) - 1);
+        link_query(mysql, drop, sizeof(drop) - 1);
+        link_query(mysql, schema, sizeof(schema) - 1);
         mysql_close(mysql);
         for (long i = 0; i < options->connections && count < THREADS_MAX; i++) {
             size_t bytes = sizeof(insert) +
                            (size_t)options->rows * (ROW_BYTES + 3 + (size_t)options->body_bytes);
-            inserters[count++] = (struct inserter){.options = options,
-                                                   .mysql = open_connection(options, address),
-                                                   .number = i,
-                                                   .took_us = malloc(COMMITS_MAX * sizeof(double)),
-                                                   .text = malloc(bytes)};
+            inserters[count++] =
+                (struct inserter){.options = options,
+                                  .mysql = link_open(options->credentials, address),
+                                  .number = i,
+                                  .took_us = malloc(COMMITS_MAX * sizeof(double)),
+                                  .text = malloc(bytes)};
         }
         address += strcspn(address, ",");
         address += *address == ',';
@@ -209,7 +172,7 @@ static void measure(const struct options *options)
     int64_t rows = 0;
     int64_t commits = 0;
     size_t count = open_all(options, inserters);
-    double began = now();
+    double began = link_now();
     for (size_t i = 0; i < count; i++) {
         if (pthread_create(&inserters[i].thread, NULL, insert_rows, &inserters[i]) != 0) {
             exit(1);
@@ -220,7 +183,7 @@ static void measure(const struct options *options)
         rows += inserters[i].row;
         commits += inserters[i].commits;
     }
-    double took = now() - began;
+    double took = link_now() - began;
     size_t times_count = 0;
     double *times = sort_times(inserters, count, &times_count);
     for (size_t i = 0; i < count; i++) {

@@ -4,8 +4,9 @@
  * that none has to be given back. */
 #include "counters.h"
 
+#include "places.h"
+
 #include "base/mem.h"
-#include "transport/address.h"
 #include "wire/pb.h"
 
 #include "parley/v1/chat_service.pb-c.h"
@@ -186,7 +187,8 @@ static nghttp2_nv field(const char *name, const char *value)
                         .valuelen = strlen(value)};
 }
 
-static int submit(nghttp2_session *h2, const struct options *options, struct body *body)
+static int submit(nghttp2_session *h2, const struct options *options, const struct place *place,
+                  struct body *body)
 {
     char bearer[4096];
     (void)snprintf(bearer, sizeof(bearer), "Bearer %s", options->token);
@@ -194,7 +196,7 @@ static int submit(nghttp2_session *h2, const struct options *options, struct bod
         field(":method", "POST"),
         field(":scheme", "http"),
         field(":path", "/parley.v1.ChatService/Subscribe"),
-        field(":authority", options->server),
+        field(":authority", place->text),
         field("content-type", "application/grpc"),
         field("te", "trailers"),
         field("authorization", bearer),
@@ -222,7 +224,8 @@ static int send_out(nghttp2_session *h2, int fd)
     return (int)len;
 }
 
-static int ask(int fd, const struct options *options, const struct pl_buf *request)
+static int ask(int fd, const struct options *options, const struct place *place,
+               const struct pl_buf *request)
 {
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_session *h2 = NULL;
@@ -233,7 +236,7 @@ static int ask(int fd, const struct options *options, const struct pl_buf *reque
         nghttp2_session_callbacks_del(callbacks);
     }
     if (rv == 0) {
-        rv = submit(h2, options, &body) == 0 ? send_out(h2, fd) : -1;
+        rv = submit(h2, options, place, &body) == 0 ? send_out(h2, fd) : -1;
     }
     nghttp2_session_del(h2);
     return rv;
@@ -251,18 +254,16 @@ static struct pl_buf *make_request(const struct conversation *conversation)
 }
 
 static int connect_one(struct counters *counters, struct counter *counter,
-                       const struct options *options, const struct pl_buf *request)
+                       const struct options *options, const struct place *place,
+                       const struct pl_buf *request)
 {
-    struct pl_address address;
+    const struct pl_address *address = &place->address;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = counter};
-    if (pl_address_parse(options->server, &address, NULL) != PARLEY_OK) {
-        return -1;
-    }
-    counter->fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    counter->fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     return counter->fd >= 0 &&
-                   connect(counter->fd, (const struct sockaddr *)&address.storage, address.len) ==
+                   connect(counter->fd, (const struct sockaddr *)&address->storage, address->len) ==
                        0 &&
-                   ask(counter->fd, options, request) == 0 &&
+                   ask(counter->fd, options, place, request) == 0 &&
                    epoll_ctl(counters->epoll_fd, EPOLL_CTL_ADD, counter->fd, &event) == 0
                ? 0
                : -1;
@@ -274,9 +275,12 @@ static int connect_all(struct counters *counters, const struct options *options,
                        const struct conversation *conversation)
 {
     struct pl_buf *request = make_request(conversation);
-    int rv = request != NULL && counters->epoll_fd >= 0 ? 0 : -1;
+    struct places places;
+    int rv = places_parse(&places, options->server);
+    rv = request != NULL && counters->epoll_fd >= 0 ? rv : -1;
     for (size_t i = 0; i < counters->count && rv == 0; i++) {
-        rv = connect_one(counters, &counters->all[i], options, request);
+        const struct place *place = &places.all[i % places.count];
+        rv = connect_one(counters, &counters->all[i], options, place, request);
     }
     pl_buf_unref(request);
     return rv;

@@ -2,7 +2,9 @@
 /* One conversation, one sender, many subscribers: each must get each event once and in order, and
  * how long after it was due to be sent. The sender has the first worker's first connection to
  * itself if there is more than one. Counting subscribers (counters.h) must get as many, and their
- * deliveries count by what had come at the start and at the end of the measured time. */
+ * deliveries count by what had come at the start and at the end of the measured time.
+ * Several processes can share a conversation: one sends, the others listen, until their standard
+ * input ends, and tell how many events their subscribers have, for somebody to compare. */
 #include "commands.h"
 #include "counters.h"
 #include "fleet.h"
@@ -15,8 +17,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define LATENCY_EVERY 16
 
@@ -24,6 +28,7 @@ struct fanout_run {
     const struct options *options;
     struct conversation conversation;
     struct tally tally;
+    struct histogram ack_latency;
     atomic_llong last_seq;     /* all that is sent; 0: not known yet */
     struct counters *counters; /* NULL: none */
     uint64_t counted_before;   /* of the first worker, as the next five */
@@ -113,7 +118,7 @@ static void check_drained(struct worker *worker)
     const struct fanout_worker *mine = worker->user;
     look_around(worker);
     if (mine->sender != NULL && sender_outstanding(mine->sender) == 0) {
-        atomic_store(&run->last_seq, run->conversation.head_seq + (int64_t)run->tally.acks);
+        atomic_store(&run->last_seq, run->tally.max_seq);
     }
     int64_t last_seq = atomic_load(&run->last_seq);
     if (last_seq == 0) {
@@ -131,8 +136,11 @@ static void check_drained(struct worker *worker)
 
 static void on_acked(struct sender *sender, int64_t intended_ns, int64_t now_ns)
 {
-    (void)intended_ns;
     struct worker *worker = sender_link(sender)->worker;
+    struct fanout_run *run = worker->fleet->user;
+    if (fleet_is_measured(worker->fleet, now_ns)) {
+        histogram_add(&run->ack_latency, now_ns - intended_ns);
+    }
     if (!worker->is_stopped && worker->fleet->options->rate <= 0) {
         sender_push(sender, now_ns);
     }
@@ -150,6 +158,7 @@ static void start_sender(struct worker *worker)
         .step = 1,
         .body_len = (size_t)run->options->size,
         .outstanding_max = run->options->rate > 0 ? 65536 : (size_t)run->options->outstanding,
+        .id_prefix = setup_id_prefix(run->options),
         .on_acked = on_acked,
     };
     mine->sender = sender_new(&options);
@@ -165,7 +174,7 @@ static int prepare(struct worker *worker)
     mine->subscriber_count = subscribers_below(worker, worker->index + 1) - first;
     mine->subscribers = pl_xcalloc(mine->subscriber_count, sizeof(*mine->subscribers));
     size_t reserved = 0;
-    if (worker->index == 0) {
+    if (worker->index == 0 && !run->options->is_listening) {
         start_sender(worker);
         reserved = worker->link_count > 1 ? 1 : 0;
     }
@@ -186,6 +195,9 @@ static int prepare(struct worker *worker)
 static void start(struct worker *worker)
 {
     struct fanout_worker *mine = worker->user;
+    if (worker->fleet->options->is_listening && worker->index == 0) {
+        (void)fputs("ready\n", stderr);
+    }
     mine->schedule = schedule_start(worker->fleet->options->rate, worker->fleet->start_ns);
     while (mine->sender != NULL && worker->fleet->options->rate <= 0 && !worker->is_done &&
            sender_has_room(mine->sender)) {
@@ -193,11 +205,20 @@ static void start(struct worker *worker)
     }
 }
 
+static bool has_input_ended(void)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    return poll(&input, 1, 0) != 0;
+}
+
 static void tick(struct worker *worker, int64_t now_ns)
 {
     struct fanout_worker *mine = worker->user;
     int64_t intended_ns = 0;
     look_around(worker);
+    if (worker->fleet->options->is_listening && has_input_ended()) {
+        fleet_done(worker);
+    }
     while (mine->sender != NULL && !worker->is_done && sender_has_room(mine->sender) &&
            schedule_is_due(&mine->schedule, now_ns, &intended_ns)) {
         sender_push(mine->sender, intended_ns);
@@ -219,6 +240,23 @@ static void release(struct worker *worker)
 static const struct load load = {
     .prepare = prepare, .start = start, .tick = tick, .drain = check_drained, .release = release};
 
+/* The fewest and the most events that one of the checking subscribers has. */
+static void report_events(struct report *report, const struct fleet *fleet)
+{
+    int64_t least = INT64_MAX;
+    int64_t most = 0;
+    for (size_t w = 0; w < fleet->worker_count; w++) {
+        const struct fanout_worker *mine = fleet->workers[w].user;
+        for (size_t i = 0; i < mine->subscriber_count; i++) {
+            int64_t events = mine->subscribers[i].next_seq - 1;
+            least = events < least ? events : least;
+            most = events > most ? events : most;
+        }
+    }
+    report_add(report, "events_least", (double)least, "events");
+    report_add(report, "events_most", (double)most, "events");
+}
+
 static void report(const struct fanout_run *run, const struct fleet *fleet)
 {
     const struct options *options = run->options;
@@ -234,7 +272,9 @@ static void report(const struct fanout_run *run, const struct fleet *fleet)
                    (run->after.cpu_us - run->before.cpu_us) * 1000 / deliveries, "ns");
     }
     report_add(report, "acked_and_checked", (double)run->tally.acks, "messages");
+    report_events(report, fleet);
     report_add_latency(report, "delivery", latency);
+    report_add_latency(report, "ack", &run->ack_latency);
     report_print_and_free(report, options->is_json);
     pl_free(latency);
 }

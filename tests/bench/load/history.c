@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One log, read from the beginning to the end again and again. */
+/* One log, read from the beginning to the end again and again; or only its newest events, from new
+ * to old. */
 #include "commands.h"
 #include "field.h"
 #include "fleet.h"
@@ -22,7 +23,8 @@ struct history_run {
 
 struct reading {
     struct call call;
-    int64_t next_seq;
+    int64_t next_seq; /* 0: whatever is the newest */
+    int64_t left;     /* events that must still come */
     int64_t begun_ns;
 };
 
@@ -30,11 +32,16 @@ struct history_worker {
     struct pl_buf *request;
     struct reading *readings;
     size_t active;
+    int64_t step;    /* from one seq to the next */
     uint64_t events; /* within the measured time */
 };
 
 static int64_t events_of(const struct history_run *run)
 {
+    int64_t tail = (int64_t)run->options->tail;
+    if (tail > 0) {
+        return tail;
+    }
     return run->conversation.head_seq < EVENTS_MAX ? run->conversation.head_seq : EVENTS_MAX;
 }
 
@@ -47,17 +54,18 @@ static void on_message(struct call *call, const uint8_t *data, size_t len)
     struct history_worker *mine = worker->user;
     struct field_walk walk = {data, data + len};
     struct field field, seq;
-    int64_t before = reading->next_seq;
+    int64_t before = reading->left;
     while (field_next(&walk, &field) && field.number == 1) {
         if (!field_find(field.data, field.len, 2, &seq) ||
-            (int64_t)seq.value != reading->next_seq) {
+            (reading->next_seq != 0 && (int64_t)seq.value != reading->next_seq)) {
             fleet_fail(worker, "a page without event %lld", (long long)reading->next_seq);
             return;
         }
-        reading->next_seq++;
+        reading->next_seq = (int64_t)seq.value + mine->step;
+        reading->left--;
     }
     if (fleet_is_measured(worker->fleet, pl_clock_monotonic_ns())) {
-        mine->events += (uint64_t)(reading->next_seq - before);
+        mine->events += (uint64_t)(before - reading->left);
     }
 }
 
@@ -70,9 +78,9 @@ static void on_close(struct call *call, const struct pl_status *status)
     if (worker->is_done) {
         return;
     }
-    if (status->code != PARLEY_OK || reading->next_seq != events_of(worker->fleet->user) + 1) {
-        fleet_fail(worker, "History ended after %lld events: %s",
-                   (long long)(reading->next_seq - 1), pl_code_name(status->code));
+    if (status->code != PARLEY_OK || reading->left != 0) {
+        fleet_fail(worker, "History ended with %lld events missing: %s", (long long)reading->left,
+                   pl_code_name(status->code));
         return;
     }
     fleet_count(worker, reading->begun_ns, pl_clock_monotonic_ns());
@@ -87,7 +95,8 @@ static void begin(struct reading *reading, struct link *link)
     struct history_worker *mine = link->worker->user;
     mine->active++;
     *reading = (struct reading){.call = {.on_message = on_message, .on_close = on_close},
-                                .next_seq = 1,
+                                .next_seq = mine->step > 0 ? 1 : 0,
+                                .left = events_of(link->worker->fleet->user),
                                 .begun_ns = pl_clock_monotonic_ns()};
     call_start(&reading->call, link, HISTORY_PATH, mine->request, true);
 }
@@ -99,8 +108,12 @@ static int prepare(struct worker *worker)
     Parley__V1__HistoryRequest request;
     parley__v1__history_request__init(&request);
     request.conversation_id = run->conversation.id;
-    request.limit = EVENTS_MAX;
+    bool is_tail = run->options->tail > 0;
+    request.limit = is_tail ? (int32_t)run->options->tail : EVENTS_MAX;
+    request.direction = is_tail ? PARLEY__V1__DIRECTION__DIRECTION_BACKWARDS
+                                : PARLEY__V1__DIRECTION__DIRECTION_FORWARDS;
     request.page_size = (int32_t)run->options->page;
+    mine->step = is_tail ? -1 : 1;
     worker->user = mine;
     mine->request = pl_pb_frame(&request.base);
     mine->readings =

@@ -47,6 +47,8 @@ static const struct option_row rows[] = {
      "bytes of a message's body, at least 16"},
     {"conversations", COMMAND_SEND, KIND_NUMBER, AT(conversations), "8",
      "conversations sent to, in turn"},
+    {"existing", COMMAND_SEND | COMMAND_FANOUT | COMMAND_HISTORY, KIND_TEXT, AT(existing), NULL,
+     "conversations that are there, TEXT.0 and so on, instead of new ones"},
     {"unary", COMMAND_SEND, KIND_FLAG, AT(is_unary), NULL,
      "a Send call for each message instead of one SendStream a connection"},
     {"scattered-ids", COMMAND_SEND, KIND_FLAG, AT(are_ids_scattered), NULL,
@@ -55,10 +57,15 @@ static const struct option_row rows[] = {
      "Subscribe calls, spread over the connections"},
     {"counting", COMMAND_FANOUT, KIND_NUMBER, AT(counting), "0",
      "more subscribers, a connection each, that only count what they get"},
+    {"listen", COMMAND_FANOUT, KIND_FLAG, AT(is_listening), NULL,
+     "no sender: say \"ready\" on the standard error output, and count what others send until the "
+     "standard input ends; with --existing"},
     {"streams", COMMAND_IDLE, KIND_NUMBER, AT(streams), "1", "calls on each connection"},
     {"messages", COMMAND_HISTORY, KIND_NUMBER, AT(messages), "10000",
      "length of the log that is read again and again, at most 10000"},
     {"page", COMMAND_HISTORY, KIND_NUMBER, AT(page), "1000", "events to a page"},
+    {"tail", COMMAND_HISTORY, KIND_NUMBER, AT(tail), "0",
+     "each call reads so many of the newest, backwards; 0: the whole log, forwards"},
     {"watch", COMMAND_IDLE, KIND_FLAG, AT(is_watch), NULL,
      "Health/Watch calls instead of Subscribe calls: for any gRPC server"},
     {"pid", COMMAND_IDLE | COMMAND_FANOUT, KIND_TEXT, AT(pids), NULL,
@@ -106,9 +113,12 @@ static bool check(const struct options *options)
         wrong = "at least one conversation and subscriber, and some time";
     } else if (options->streams < 1) {
         wrong = "at least one call on a connection";
-    } else if (options->counting > 0 &&
-               (options->ca != NULL || strchr(options->server, ',') != NULL)) {
-        wrong = "no counting subscribers with TLS or several servers";
+    } else if (options->counting > 0 && (options->ca != NULL || options->existing != NULL)) {
+        wrong = "no counting subscribers with TLS or of a conversation that is there";
+    } else if (options->is_listening && options->existing == NULL) {
+        wrong = "an existing conversation to listen to";
+    } else if (options->tail > 10000) {
+        wrong = "at most 10000 events to a call";
     } else if (options->messages < 1 || options->messages > 10000 || options->page < 1) {
         wrong = "from 1 to 10000 messages, and at least one to a page";
     }

@@ -22,8 +22,9 @@ enum command_bit {
 struct options {
     const char *server; /* numeric addresses and ports, commas between them */
     const char *token;
-    const char *pids; /* numbers, commas between them; NULL: none */
-    const char *ca;   /* NULL: cleartext */
+    const char *pids;     /* numbers, commas between them; NULL: none */
+    const char *ca;       /* NULL: cleartext */
+    const char *existing; /* NULL: new conversations */
     double connections;
     double threads;
     double seconds;
@@ -37,9 +38,11 @@ struct options {
     double counting;
     double messages;
     double page;
+    double tail;
     bool is_unary;
     bool are_ids_scattered;
     bool is_watch;
+    bool is_listening;
     bool is_json;
 };
 

@@ -19,6 +19,7 @@ struct send_run {
     const struct options *options;
     struct conversation *conversations;
     size_t conversation_count;
+    uint64_t id_prefix;
 };
 
 struct send_worker {
@@ -70,7 +71,7 @@ static int prepare(struct worker *worker)
                 run->options->rate > 0 ? RATE_OUTSTANDING_MAX : (size_t)run->options->outstanding,
             .is_unary = run->options->is_unary,
             .are_ids_scattered = run->options->are_ids_scattered,
-            .id_prefix = link->index,
+            .id_prefix = run->id_prefix + link->index,
             .on_acked = on_acked,
         };
         mine->senders[i] = sender_new(&options);
@@ -163,7 +164,8 @@ static void print(const struct fleet *fleet, int64_t acks)
 int run_send(const struct options *options)
 {
     struct send_run run = {.options = options,
-                           .conversation_count = (size_t)options->conversations};
+                           .conversation_count = (size_t)options->conversations,
+                           .id_prefix = setup_id_prefix(options)};
     struct fleet fleet;
     run.conversations = pl_xcalloc(run.conversation_count, sizeof(*run.conversations));
     int rv = setup_conversations(options, run.conversations, run.conversation_count, 0);

@@ -271,7 +271,7 @@ bool tally_is_gapless(const struct tally *tally, int64_t head_before)
     if (tally->acks == 0) {
         return true;
     }
-    uint64_t first = (uint64_t)head_before + 1;
+    uint64_t first = (uint64_t)(head_before == HEAD_UNKNOWN ? tally->min_seq : head_before + 1);
     uint64_t last = first + tally->acks - 1;
     return tally->min_seq == (int64_t)first && tally->max_seq == (int64_t)last &&
            tally->sum_seq == (first + last) * tally->acks / 2;

@@ -46,7 +46,7 @@ size_t sender_outstanding(const struct sender *sender);
 /* Send the next message, which should have gone at intended_ns. There must be room. */
 void sender_push(struct sender *sender, int64_t intended_ns);
 
-/* Merge, and hold against what the conversation had before. */
+/* Merge, and hold against what the conversation had before, if that is known. */
 void tally_merge(struct tally *into, const struct tally *from);
 bool tally_is_gapless(const struct tally *tally, int64_t head_before);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "setup.h"
 
+#include "base/clock.h"
 #include "base/id.h"
 #include "base/mem.h"
 
@@ -12,6 +13,8 @@
 #include <string.h>
 
 #define FLUSH_TIMEOUT_MS 60000
+#define SENDER_BITS      10
+#define RUN_BITS         14
 
 static int report(const char *what, parley_error *error)
 {
@@ -87,9 +90,27 @@ static int make(parley_channel *channel, parley_client *client, const struct opt
     return 0;
 }
 
+static void name_existing(const char *existing, struct conversation *conversations, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        conversations[i].head_seq = HEAD_UNKNOWN;
+        (void)snprintf(conversations[i].id, sizeof(conversations[i].id), "%.40s.%zu", existing, i);
+    }
+}
+
+uint64_t setup_id_prefix(const struct options *options)
+{
+    uint64_t run = (uint64_t)(pl_clock_wall_ms() / 1000) & ((1U << RUN_BITS) - 1);
+    return options->existing != NULL ? run << SENDER_BITS : 0;
+}
+
 int setup_conversations(const struct options *options, struct conversation *conversations,
                         size_t count, size_t messages)
 {
+    if (options->existing != NULL) {
+        name_existing(options->existing, conversations, count);
+        return 0;
+    }
     const parley_channel_options channel_options = {.size = sizeof(channel_options),
                                                     .use_tls = options->ca != NULL,
                                                     .ca_file = options->ca,
