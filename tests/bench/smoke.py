@@ -34,7 +34,11 @@ RUNS = [
 ]
 # Each with the files that it must write.
 SCRIPTS = [
+    ("p4_nodes --nodes 2 --subscribers 20 --checking 2", ["p4_nodes"]),
     ("p6_mysql_history --messages 500", ["p6_mysql_history"]),
+    *[(f"flat --store {store} --members 2,20 --log 100,1000 --spread 1,20",
+       [f"flat_{store}_{curve}" for curve in ("members", "append_at", "tail_read_at", "conversations")])
+      for store in ("sqlite", "mysql")],
 ]
 TLS_RUNS = [
     ("send", "sends_per_s"),
@@ -88,7 +92,7 @@ def run_scripts(bin_dir, names):
                     medians = json.load(file)["medians"]
                 if not all(value > 0 for value in medians.values()):
                     sys.exit(f"{line}: {medians}")
-                print(f"{name}: {len(medians)} figures")
+                print(f"{name}: {len(medians)} figures", flush=True)
 
 
 def main():
