@@ -8,13 +8,15 @@ import urllib.request
 
 
 def wait_for(condition, what, timeout_s=20):
-    """The first true value of condition(); AssertionError naming `what` when the time is over."""
+    """The first true value of condition(); AssertionError naming `what` when the time is over.
+    @param what  a text, or a function that makes one then"""
     deadline = time.monotonic() + timeout_s
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
+            what = what() if callable(what) else what
             raise AssertionError(f"waited {timeout_s} s in vain for {what}")
         time.sleep(0.01)
 

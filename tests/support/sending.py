@@ -183,7 +183,9 @@ def check_log(test, clients, caller, readers=(), rooms=ROOMS):
         events = read_all(caller, room)
         test.assertEqual([e.seq for e in events], list(range(1, len(events) + 1)))
         for reader in readers:
-            wait_for(lambda: len(reader.seen[room]) >= len(events) or reader.failure, reader.name)
+            wait_for(lambda: len(reader.seen[room]) >= len(events) or reader.failure,
+                     lambda: f"{reader.name}, who has {len(reader.seen[room])} of {len(events)}"
+                             f" events of {room} after {reader.resumes} resumes")
             test.assertEqual(reader.seen[room], events)
         stored = {}
         for event in events:
