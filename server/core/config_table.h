@@ -164,7 +164,7 @@ X(retention_every_ms, DURATION, "retention.every_ms", "1h", 100, 720 * CONFIG_HO
 X(retention_rate, INT, "retention.rate", "2000", 1, 1000000, "events", 0,                          \
   "Events that a node trims in a second, at most.")                                                \
 X(bus_kind, ENUM, "bus.kind", "none", 0, 0, "none|nats|rabbitmq", 0,                               \
-  "How nodes over one store hear of each other's messages at once; none: this node is alone.")     \
+  "How nodes over one MySQL hear of each other's messages at once; none: every bus.poll_ms.")      \
 X(bus_servers, STRING, "bus.servers", "nats://127.0.0.1:4222", 0, 0, "", 0,                        \
   "Brokers, URLs with commas between them: nats://, tls://, amqp:// or amqps://host:port/vhost.")  \
 X(bus_credentials, STRING, "bus.credentials", "", 0, 0, "", 0,                                     \
@@ -179,7 +179,7 @@ X(bus_name, STRING, "bus.name", "parley", 0, 0, "", 0,                          
 X(bus_queue_bytes, SIZE, "bus.queue_bytes", "64M", CONFIG_MIB, 16 * CONFIG_GIB, "", 0,             \
   "Messages that wait for the broker; more are dropped, and other nodes read the store.")          \
 X(bus_poll_ms, DURATION, "bus.poll_ms", "1s", 50, CONFIG_HOUR, "", 0,                              \
-  "How often the store is asked for other nodes' messages while there is no broker.")              \
+  "How often MySQL is asked for other nodes' messages while there is no broker.")                  \
 X(bus_sweep_ms, DURATION, "bus.sweep_ms", "10s", 50, 24 * CONFIG_HOUR, "", 0,                      \
   "The same while there is one, to find what it lost without a word.")                             \
 X(drain_grace_ms, DURATION, "drain.grace_ms", "10s", 0, CONFIG_HOUR, "", CONFIG_RELOAD,            \

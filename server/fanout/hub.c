@@ -97,6 +97,13 @@ static void on_commit(void *context, const struct store_commit *commits, size_t 
     }
 }
 
+void hub_begin_sweeps(struct hub *hub)
+{
+    for (unsigned i = 0; i < hub->lane_count; i++) {
+        lane_post_state(&hub->lanes[i]);
+    }
+}
+
 /* ---- life ---- */
 
 static struct hub *make(const struct hub_options *options)
@@ -146,6 +153,9 @@ enum parley_code hub_new(const struct hub_options *options, struct hub **out, st
     if (code != PARLEY_OK) {
         hub_free(hub);
         return code;
+    }
+    if (hub->bus == NULL && options->is_shared) {
+        hub_begin_sweeps(hub);
     }
     *out = hub;
     return PARLEY_OK;

@@ -38,9 +38,10 @@ struct hub_options {
     size_t page_events; /* read from the log at once; 0: 256 */
     size_t page_bytes;  /* bodies of a page; 0: 256 KiB */
     size_t tail_bytes;  /* live events of a conversation kept for those who catch up; 0: 256 KiB */
-    struct bus *bus;    /* keeps; the hub starts it. NULL: no other node has this store */
-    int64_t poll_ms;    /* between two looks at the heads while the bus is down; 0: 1 s */
-    int64_t sweep_ms;   /* the same while it is up; 0: 10 s */
+    struct bus *bus;    /* keeps; the hub starts it. NULL: none */
+    bool is_shared;     /* other nodes may write to the store: without a bus it is asked for that */
+    int64_t poll_ms;    /* between two looks at the heads without a bus that is up; 0: 1 s */
+    int64_t sweep_ms;   /* the same with one; 0: 10 s */
     size_t follows_max; /* conversations followed on one loop, over its streams; 0: 1,000,000 */
     size_t follows_per_user_max; /* the same of one user; 0: 100,000 */
 };

@@ -167,6 +167,8 @@ void hub_post(struct hub *hub, struct batch *batch, const struct loop_set *set);
 void hub_collect(struct hub *hub, struct store_bytes id, enum store_kind last_kind,
                  struct store_bytes users, struct loop_set *set);
 unsigned hub_count_loops(const struct hub *hub, const struct loop_set *set);
+/* All loops look at the heads now, and from time to time from now on. @thread any */
+void hub_begin_sweeps(struct hub *hub);
 
 /* relay.c */
 struct topic_name {

@@ -148,11 +148,8 @@ static void on_lost(void *context)
 
 static void on_state(void *context, bool is_connected)
 {
-    struct hub *hub = context;
     (void)is_connected;
-    for (unsigned i = 0; i < hub->lane_count; i++) {
-        lane_post_state(&hub->lanes[i]);
-    }
+    hub_begin_sweeps(context);
 }
 
 static const struct bus_events events = {
@@ -165,6 +162,6 @@ enum parley_code relay_start(struct hub *hub, struct pl_error *err)
     if (bus_subscribe(hub->bus, &everybody) != 0) {
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory for the bus");
     }
-    on_state(hub, false);
+    hub_begin_sweeps(hub);
     return bus_start(hub->bus, &events, hub, err);
 }

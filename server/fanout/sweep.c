@@ -7,11 +7,11 @@
  *      └──after a while── unknown <──the store failed, or did not know this one
  *
  * Suspect is a room whose topic was just subscribed, one that the bus or the mailbox lost something
- * of, and from time to time every room: each poll_ms while the bus is down, each sweep_ms while it
- * is up, because the last message of a node that dies, or what a broker drops without a word, is
- * missed by nobody. Users who follow all list their conversations then, too, for what was lost may
- * have brought them into one. A room that becomes suspect while its head is being read is asked
- * again, for the head may have been read before the loss. @thread loop */
+ * of, and from time to time every room: each poll_ms while there is no bus or it is down, each
+ * sweep_ms while it is up, because the last message of a node that dies, or what a broker drops
+ * without a word, is missed by nobody. Users who follow all list their conversations then, too, for
+ * what was lost may have brought them into one. A room that becomes suspect while its head is being
+ * read is asked again, for the head may have been read before the loss. @thread loop */
 #include "fanout/hub_impl.h"
 
 #include "base/mem.h"
@@ -155,7 +155,7 @@ static void on_sweep(struct pl_loop *loop, struct pl_timer *timer)
 {
     struct lane *lane = PL_CONTAINER_OF(timer, struct lane, sweep);
     struct hub *hub = lane->hub;
-    bool is_connected = bus_is_connected(hub->bus);
+    bool is_connected = hub->bus != NULL && bus_is_connected(hub->bus);
     sweep_suspect_all(lane);
     list_users_at_times(lane, is_connected);
     /* Only the first start takes memory. Without it, the next change of state starts it. */

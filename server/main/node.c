@@ -57,6 +57,7 @@ static enum parley_code open_hub(struct node *node, struct pl_error *err)
         .loops = node->loops,
         .encode = chat_encode,
         .bus = node->bus,
+        .is_shared = main_store_is_shared(node->config),
         .poll_ms = node->config->bus_poll_ms,
         .sweep_ms = node->config->bus_sweep_ms,
         .follows_max = (size_t)node->config->limits_follows,

@@ -176,6 +176,11 @@ enum parley_code main_store_open(const struct config *config, struct store **sto
     return store_sqlite_open(&options, store, err);
 }
 
+bool main_store_is_shared(const struct config *config)
+{
+    return config->store_engine == ENGINE_MYSQL;
+}
+
 enum parley_code main_store_migrate(const struct config *config, bool is_dry_run,
                                     void (*report)(void *context, const char *line), void *context,
                                     struct pl_error *err)

@@ -8,10 +8,15 @@
 #include "store/mysql_shards.h"
 #include "store/store.h"
 
+#include <stdbool.h>
+
 /* @param config  keeps until store_close. @return PARLEY_OK with *store owned (store_close). Blocks
  */
 PL_MUST_CHECK enum parley_code main_store_open(const struct config *config, struct store **store,
                                                struct pl_error *err);
+
+/* Whether other nodes may have it too. */
+bool main_store_is_shared(const struct config *config);
 
 /* Bring the schema of the store to what this build knows.
  * @param is_dry_run  only report what would be applied

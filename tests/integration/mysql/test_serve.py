@@ -16,6 +16,7 @@ from parleyd import clean_environment, wait_for  # noqa: E402
 
 BIN = os.environ["PARLEY_BIN"]
 DEADLINE_S = 1.0
+SLOW_S = 20  # a machine with other work
 OPTIONS = ("--mysql-deadline-ms", "1s", "--mysql-wait-ms", "500ms")
 
 
@@ -63,6 +64,20 @@ class ServeTest(unittest.TestCase):
                     break
         stream.cancel()
         self.assertEqual(seen, list(range(1, 9)))
+
+    def test_who_listens_hears_of_what_another_node_commits_without_a_bus(self):
+        alice, bob = self.caller("alice"), self.caller("bob", node=1)
+        for shard in range(2):
+            room = self.room_on(shard, "heard")
+            alice.create(room, ["bob"])
+            stream = bob.subscribe([(room, 1)], timeout=SLOW_S)
+            for answer in stream:
+                if answer.WhichOneof("kind") == "caught_up":
+                    alice.send(room, "m", b"the last one")
+                elif answer.WhichOneof("kind") == "event":
+                    break
+            self.assertEqual((answer.event.seq, answer.event.message.body), (2, b"the last one"))
+            stream.cancel()
 
     def test_two_nodes_write_one_conversation_without_a_hole(self):
         count = 150

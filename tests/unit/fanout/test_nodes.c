@@ -143,6 +143,35 @@ static void test_polling_takes_over_while_the_bus_is_down(void **state)
     listener_close(&listener);
 }
 
+static void test_polling_is_all_there_is_without_a_bus(void **state)
+{
+    struct world nodes[CLUSTER_NODES] = {0};
+    struct listener listener;
+    (void)state;
+    for (size_t i = 0; i < CLUSTER_NODES; i++) {
+        world_open(&nodes[i], i == 0 ? NULL : nodes[0].store, NULL);
+    }
+    struct script_log *log = script_store_add_log(nodes[0].store, "a");
+    script_log_join(log, "reader");
+    listener_open(&nodes[1], &listener, 0, "reader");
+    listener_follow(&listener, "a", 0);
+    world_settle(&nodes[1]);
+    assert_int_equal(listener_find(&listener, "a")->caught_up_count, 1);
+    for (int64_t i = 1; i <= 3; i++) {
+        int64_t deadline_ms = wait_deadline(2000);
+        script_log_send(log, 1);
+        script_store_tell(nodes[0].store, log);
+        while (listener_find(&listener, "a")->seq != i) {
+            wait_or_fail(deadline_ms, "polling finds it", __FILE__, __LINE__);
+            world_settle(&nodes[1]);
+        }
+    }
+    listener_close(&listener);
+    for (size_t i = CLUSTER_NODES; i > 0; i--) {
+        world_close(&nodes[i - 1]);
+    }
+}
+
 /* The node that listens has noticed nothing: the one that lost it says so. */
 static void test_a_sender_tells_that_it_lost_something(void **state)
 {
@@ -511,6 +540,7 @@ int main(void)
         NODES_TEST(test_what_was_published_before_the_subscription_was_in_effect_is_found),
         NODES_TEST(test_a_room_that_is_suspect_again_is_looked_at_again),
         NODES_TEST(test_polling_takes_over_while_the_bus_is_down),
+        cmocka_unit_test(test_polling_is_all_there_is_without_a_bus),
         NODES_TEST(test_a_sender_tells_that_it_lost_something),
         NODES_TEST(test_looks_at_heads_are_batched),
         NODES_TEST(test_a_head_that_is_not_known_is_asked_for_again),

@@ -37,6 +37,7 @@ void world_open(struct world *world, struct script_store *origin, struct bus *bu
                                         .page_events = 10,
                                         .tail_bytes = 4096,
                                         .bus = bus,
+                                        .is_shared = origin != NULL,
                                         .follows_max = world->follows_max,
                                         .follows_per_user_max = world->follows_per_user_max,
                                         .poll_ms = 50,
