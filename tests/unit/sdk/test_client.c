@@ -36,6 +36,20 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* The heap changes hands while there is one thread. */
+static int set_up_on_a_failing_heap(void **state)
+{
+    failing_heap_start();
+    return set_up(state);
+}
+
+static int tear_down_the_failing_heap(void **state)
+{
+    int rv = tear_down(state);
+    failing_heap_stop();
+    return rv;
+}
+
 struct range {
     int64_t first;
     int64_t last;
@@ -150,11 +164,10 @@ static void test_conversation_that_cannot_be_asked_for_gives_no_response(void **
     static Parley__V1__CreateConversationResponse old;
     struct world *world = *state;
     Parley__V1__CreateConversationResponse *response = &old;
-    failing_heap_start();
     failing_heap_fail_from(1);
     parley_error *error =
         parley_client_create_conversation(world->client, "team", NULL, members, 1, &response);
-    failing_heap_stop();
+    failing_heap_fail_from(0);
     expect_code(error, PARLEY_RESOURCE_EXHAUSTED);
     assert_null(response);
 }
@@ -235,7 +248,9 @@ int main(void)
         WITH_WORLD(test_history_is_read_in_both_directions),
         WITH_WORLD(test_history_goes_on_where_it_stood_still_and_gives_up_when_nothing_comes),
         WITH_WORLD(test_conversation_is_created),
-        WITH_WORLD(test_conversation_that_cannot_be_asked_for_gives_no_response),
+        cmocka_unit_test_setup_teardown(
+            test_conversation_that_cannot_be_asked_for_gives_no_response, set_up_on_a_failing_heap,
+            tear_down_the_failing_heap),
         WITH_WORLD(test_client_options_without_their_size_are_refused),
         WITH_WORLD(test_client_works_on_a_driven_channel),
     };
