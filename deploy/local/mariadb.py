@@ -101,6 +101,10 @@ def start_shard(folder, server, options):
             f"--socket={place}/socket", f"--pid-file={place}/pid", "--bind-address=127.0.0.1",
             f"--port={server['port']}", f"--server-id={server['index'] + 1}",
             "--skip-name-resolve", "--performance-schema=OFF", "--innodb-buffer-pool-size=128M",
-            "--innodb-log-file-size=64M", "--innodb-flush-log-at-trx-commit=1"] + options
+            "--innodb-log-file-size=64M", "--innodb-flush-log-at-trx-commit=1",
+            # Without them a commit can be seen before it is safe: storage/mysql/durable.h
+            "--log-bin=binlog", "--sync-binlog=1", "--binlog-format=ROW",
+            "--binlog-row-image=MINIMAL"] + options
     process.start(server, argv, place + ".log")
-    return lambda: process.answers(server["port"])
+    # It has its port by the time it opens this socket. At the port somebody else could answer.
+    return lambda: process.listens_at(f"{place}/socket")

@@ -2,6 +2,7 @@
 """Servers as processes of a folder: started detached, remembered by pid and start time, stopped by
 pid and only if the process is still the one that was started."""
 import os
+import random
 import shutil
 import signal
 import socket
@@ -23,16 +24,34 @@ def program(name):
     return found
 
 
+# Below what Linux gives to sockets that name no port (from 32768): between our choice and a server's
+# start, and while a server is down, nobody is given its port by chance.
+PORTS = range(10000, 32768)
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """For a server that cannot choose one itself and say which."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def answers(port):
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def listens_at(path):
+    """Whether a server answers at this socket of its own folder: one's own server and no other."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(path) == 0
 
 
 def started_at(pid):

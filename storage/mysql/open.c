@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "mysql/durable.h"
 #include "mysql/engine_impl.h"
 #include "mysql/metrics.h"
 #include "mysql/schema.h"
@@ -198,6 +199,9 @@ static enum parley_code check_connection(void *context, struct mdb_conn *conn, s
     struct mdb_place *place = context;
     if (!place->is_checked) {
         enum parley_code code = mdb_schema_check(conn, place->index, place->engine->shards, err);
+        if (code == PARLEY_OK) {
+            code = mdb_durable_check(conn, place->index, err);
+        }
         if (code != PARLEY_OK) {
             return code;
         }

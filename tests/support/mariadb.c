@@ -23,6 +23,7 @@ static const char cluster_path[] = PARLEY_CLUSTER;
  * nobody has to wait for a disk that other tests use too. */
 static const char no_sync[] = "--mariadb=--innodb-flush-method=nosync";
 static const char no_sync_frm[] = "--mariadb=--sync-frm=0";
+static const char no_sync_binlog[] = "--mariadb=--sync-binlog=0";
 /* Less than any server comes with: no statement may count on more. */
 static const char small_packets[] = "--mariadb=--max-allowed-packet=4M";
 
@@ -85,9 +86,9 @@ int mariadb_start(struct mariadb *servers, unsigned shards)
         return -1;
     }
     (void)snprintf(count, sizeof(count), "%u", shards);
-    const char *const argv[] = {cluster_path,      "up",          "--attached", "--dir",
-                                servers->dir.path, "--shards",    count,        no_sync,
-                                no_sync_frm,       small_packets, NULL};
+    const char *const argv[] = {cluster_path,      "up",           "--attached",  "--dir",
+                                servers->dir.path, "--shards",     count,         no_sync,
+                                no_sync_frm,       no_sync_binlog, small_packets, NULL};
     servers->cluster = spawn(argv, &servers->input, &output);
     servers->credentials = tmp_dir_join(&servers->dir, "credentials");
     bool is_ready = servers->cluster > 0 && output != NULL && read_ports(servers, output);
@@ -117,8 +118,8 @@ void mariadb_stop(struct mariadb *servers)
 
 int mariadb_start_again(struct mariadb *servers)
 {
-    const char *const argv[] = {cluster_path, "up",        "--dir", servers->dir.path,
-                                no_sync,      no_sync_frm, NULL};
+    const char *const argv[] = {cluster_path, "up",        "--dir",        servers->dir.path,
+                                no_sync,      no_sync_frm, no_sync_binlog, NULL};
     FILE *output = NULL;
     char line[256];
     int input = -1;

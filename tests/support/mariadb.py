@@ -8,7 +8,7 @@ from cluster import Cluster
 from parleyd import Parleyd
 
 # Tests kill processes, not machines: what a server wrote is safe in the system's memory.
-UNSAFE = ("--innodb-flush-method=nosync", "--sync-frm=0")
+UNSAFE = ("--innodb-flush-method=nosync", "--sync-frm=0", "--sync-binlog=0")
 
 
 def bucket_of(text):
