@@ -76,7 +76,7 @@ static bool read_ports(struct mariadb *servers, FILE *output)
     return false;
 }
 
-int mariadb_start(struct mariadb *servers, unsigned shards)
+static int start(struct mariadb *servers, unsigned shards, const char *const *options)
 {
     char count[16];
     FILE *output = NULL;
@@ -86,9 +86,9 @@ int mariadb_start(struct mariadb *servers, unsigned shards)
         return -1;
     }
     (void)snprintf(count, sizeof(count), "%u", shards);
-    const char *const argv[] = {cluster_path,      "up",           "--attached",  "--dir",
-                                servers->dir.path, "--shards",     count,         no_sync,
-                                no_sync_frm,       no_sync_binlog, small_packets, NULL};
+    const char *const argv[] = {cluster_path,      "up",       "--attached", "--dir",
+                                servers->dir.path, "--shards", count,        options[0],
+                                options[1],        options[2], options[3],   options[4]};
     servers->cluster = spawn(argv, &servers->input, &output);
     servers->credentials = tmp_dir_join(&servers->dir, "credentials");
     bool is_ready = servers->cluster > 0 && output != NULL && read_ports(servers, output);
@@ -101,6 +101,17 @@ int mariadb_start(struct mariadb *servers, unsigned shards)
         return -1;
     }
     return 0;
+}
+
+int mariadb_start(struct mariadb *servers, unsigned shards)
+{
+    return start(servers, shards,
+                 (const char *const[5]){no_sync, no_sync_frm, no_sync_binlog, small_packets});
+}
+
+int mariadb_start_safe(struct mariadb *servers, unsigned shards)
+{
+    return start(servers, shards, (const char *const[5]){small_packets});
 }
 
 void mariadb_stop(struct mariadb *servers)

@@ -23,6 +23,8 @@ struct mariadb {
 
 /* Start them. Returns 0, or -1: it has been printed why. */
 int mariadb_start(struct mariadb *servers, unsigned shards);
+/* The same, as deploy/local/cluster starts them for people: what they wrote is on the disk. */
+int mariadb_start_safe(struct mariadb *servers, unsigned shards);
 /* Stop all and remove the folder. */
 void mariadb_stop(struct mariadb *servers);
 /* Start those again that have died, on their old ports and data. Returns 0 or -1. */

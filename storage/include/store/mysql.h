@@ -39,7 +39,10 @@ struct store_mysql_options {
     bool auto_migrate;      /* apply missing migrations on open */
 };
 
-/* Check or apply migrations on every shard (FAILED_PRECONDITION: a schema that this build does not
+/* The servers' settings must be those of deploy/README.md, else a crash of one takes back what
+ * others have read; a warning is logged (STORE_SHARD_NOT_DURABLE).
+ *
+ * Check or apply migrations on every shard (FAILED_PRECONDITION: a schema that this build does not
  * know, or databases in the wrong order), start the threads.
  * @return PARLEY_OK with *store owned (store_close). @thread start; blocks */
 PL_MUST_CHECK enum parley_code store_mysql_open(const struct store_mysql_options *options,
