@@ -55,7 +55,7 @@ def prepare():
     os.makedirs(OUT, exist_ok=True)
     # deploy/quickstart, which builds there too, turns it off.
     run(["cmake", "--preset", "release", "-DPARLEY_BUILD_BENCH=ON"], cwd=ROOT)
-    run(["cmake", "--build", "build/release", "--target", "parleyd", "parley-bench",
+    run(["cmake", "--build", "build/release", "--target", "parleyd", "parley", "parley-bench",
          "tests/bench/all"], cwd=ROOT)
 
 
@@ -109,6 +109,12 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def resident_kib(pid):
+    """Memory of a process that is really there."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
+
 class Peer:
     """A server program that is told its port; stopped by pid at the end of `with`."""
 
@@ -155,6 +161,18 @@ class Ours:
     def load(self, command, *options):
         return load(self.address, command, *options, token=self.token)
 
+    def try_load(self, command, *options):
+        """Load that may be refused, and whose figures do not matter."""
+        subprocess.run(load_command(self.address, command, *options), env=self.environment(),
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+    def environment(self):
+        return {**os.environ, "PARLEY_SERVER": self.address, "PARLEY_TOKEN": self.token}
+
+    def parley(self, *arguments):
+        """What the command line client prints."""
+        return run([os.path.join(BIN, "parley"), *arguments], env=self.environment())
+
 
 class DurableShards(Shards):
     """MariaDB shards that are on disk at each commit; gone at the end of `with`."""
@@ -189,8 +207,12 @@ class DurableShards(Shards):
 def load(address, command, *options, token=None):
     """A run of parley-bench; its figures."""
     environment = {**os.environ, **({"PARLEY_TOKEN": token} if token else {})}
-    return json.loads(run([os.path.join(BIN, "parley-bench"), command, "--server", address, "--json",
-                           *[str(option) for option in options]], env=environment))
+    return json.loads(run(load_command(address, command, *options), env=environment))
+
+
+def load_command(address, command, *options):
+    return [os.path.join(BIN, "parley-bench"), command, "--server", address, "--json",
+            *[str(option) for option in options]]
 
 
 def alternate(repetitions, contenders):

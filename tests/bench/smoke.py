@@ -34,6 +34,8 @@ RUNS = [
 ]
 # Each with the files that it must write.
 SCRIPTS = [
+    ("frozen_shard --rate 100", ["frozen_shard"]),
+    ("stalled_reader --subscribers 5 --rate 100", ["stalled_reader"]),
     ("p4_nodes --nodes 2 --subscribers 20 --checking 2", ["p4_nodes"]),
     ("p6_mysql_history --messages 500", ["p6_mysql_history"]),
     *[(f"flat --store {store} --members 2,20 --log 100,1000 --spread 1,20",
