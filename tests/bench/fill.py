@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Conversations of any size put straight into a store's tables, in seconds and not in hours: only what
-sends, subscriptions and reads of history look at. The server must not be running."""
+sends, subscriptions and reads of history look at. No server may have looked for them before; that of
+an embedded store must not be running."""
 import glob
 import os
 import sqlite3
 
 from mariadb import bucket_of
+from parleyd import wait_for
 
 OWNER = "bench"
 BEGAN_MS = 1700000000000
 MEMBER_ROLE, OWNER_ROLE = 1, 2
+ROWS = 500000  # to a transaction
+DIRTY_PAGES = 100
 
 
 class SqliteFill:
@@ -64,8 +68,7 @@ class MysqlFill:
         self.run("SET GLOBAL innodb_flush_log_at_trx_commit=2")
 
     def run(self, sql):
-        # InnoDB loads an empty table page by page if it need not look for what is there already.
-        return self.shards.query("shard-0", "SET unique_checks=0, foreign_key_checks=0; " + sql)
+        return self.shards.query("shard-0", sql)
 
     def conversations(self, ids):
         """New, empty, ours. @return the number that stands for the first"""
@@ -83,8 +86,11 @@ class MysqlFill:
         return first
 
     def messages(self, number, count, size):
-        self.run(f"INSERT INTO message SELECT {number}, seq, {BEGAN_MS} + seq, seq, 1, 0, 'filler',"
-                 f" lpad(hex(seq), 16, '0'), 'text/plain', lpad(seq, {size}, '0') FROM seq_1_to_{count}")
+        for first in range(1, count + 1, ROWS):
+            last = min(first + ROWS - 1, count)
+            self.run(f"INSERT INTO message SELECT {number}, seq, {BEGAN_MS} + seq, seq, 1, 0, 'filler',"
+                     f" lpad(hex(seq), 16, '0'), 'text/plain', lpad(seq, {size}, '0')"
+                     f" FROM seq_{first}_to_{last}")
         self.run(f"UPDATE conversation SET head_seq={count}, ordinal={count}, last_at_ms={BEGAN_MS + count}"
                  f" WHERE bucket={number >> 40} AND serial={number & (1 << 40) - 1}")
 
@@ -95,5 +101,13 @@ class MysqlFill:
         self.run(f"UPDATE conversation SET member_count={count + 1}"
                  f" WHERE bucket={number >> 40} AND serial={number & (1 << 40) - 1}")
 
+    def dirty_pages(self):
+        [[_, pages]] = self.run("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")
+        return int(pages)
+
     def close(self):
-        self.run("SET GLOBAL innodb_flush_log_at_trx_commit=1")
+        """What was filled is in its place: the server has nothing to catch up on."""
+        self.run("SET GLOBAL innodb_io_capacity_max=50000, innodb_io_capacity=50000, innodb_max_dirty_pages_pct=0")
+        wait_for(lambda: self.dirty_pages() < DIRTY_PAGES, "the pages to be written", 120)
+        self.run("SET GLOBAL innodb_io_capacity=DEFAULT, innodb_io_capacity_max=DEFAULT,"
+                 " innodb_max_dirty_pages_pct=DEFAULT, innodb_flush_log_at_trx_commit=1")

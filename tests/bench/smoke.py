@@ -37,6 +37,10 @@ SCRIPTS = [
     ("frozen_shard --rate 100", ["frozen_shard"]),
     ("stalled_reader --subscribers 5 --rate 100", ["stalled_reader"]),
     ("p4_nodes --nodes 2 --subscribers 20 --checking 2", ["p4_nodes"]),
+    ("p9_connections --connections 20 --nodes 1,2 --idle 1 --every 0.5",
+     [f"p9_connections_{count}_nodes_delivery" for count in (1, 2)]),
+    ("latency --loads 50 --subscribers 5", ["latency_mysql_sends", "latency_mysql_fanout"]),
+    ("latency --loads 50 --subscribers 5 --store sqlite", ["latency_sqlite_sends", "latency_sqlite_fanout"]),
     ("p6_mysql_history --messages 500", ["p6_mysql_history"]),
     *[(f"flat --store {store} --members 2,20 --log 100,1000 --spread 1,20",
        [f"flat_{store}_{curve}" for curve in ("members", "append_at", "tail_read_at", "conversations")])

@@ -211,12 +211,22 @@ static bool has_input_ended(void)
     return poll(&input, 1, 0) != 0;
 }
 
+static bool have_the_same(const struct fanout_worker *mine)
+{
+    for (size_t i = 1; i < mine->subscriber_count; i++) {
+        if (mine->subscribers[i].next_seq != mine->subscribers[0].next_seq) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void tick(struct worker *worker, int64_t now_ns)
 {
     struct fanout_worker *mine = worker->user;
     int64_t intended_ns = 0;
     look_around(worker);
-    if (worker->fleet->options->is_listening && has_input_ended()) {
+    if (worker->fleet->options->is_listening && has_input_ended() && have_the_same(mine)) {
         fleet_done(worker);
     }
     while (mine->sender != NULL && !worker->is_done && sender_has_room(mine->sender) &&

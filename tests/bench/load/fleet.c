@@ -12,7 +12,7 @@
 #include <time.h>
 
 #define OPENING_MAX       64 /* connections being opened at once: a listener's backlog is finite */
-#define READY_TIMEOUT_S   60
+#define READY_TIMEOUT_S   180
 #define DRAIN_TIMEOUT_NS  INT64_C(30000000000)
 #define NS_PER_S          1e9
 #define CONNECTION_WINDOW (16U << 20)
