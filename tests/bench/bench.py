@@ -247,9 +247,10 @@ def report(name, unit, figures, ours, budgets, notes=None):
     @param budgets  [(peer, sign, factor)]: ours must be >= or <= factor x the peer's; peer None: the
                     factor is the limit itself; factor None: no budget, only told"""
     medians = {who: statistics.median(values) for who, values in figures.items()}
+    width = max(28, *map(len, figures))
     print(f"\n{name}: {unit}")
     for who, values in figures.items():
-        print(f"  {who:<28} median {medians[who]:>14,.1f}   spread {spread(values):6.1%}   n={len(values)}")
+        print(f"  {who:<{width}} median {medians[who]:>14,.1f}   spread {spread(values):6.1%}   n={len(values)}")
     verdicts = []
     for peer, sign, factor in budgets:
         ratios = [a / b for a, b in zip(figures[ours], figures[peer] if peer else [1] * len(figures[ours]))]

@@ -42,10 +42,26 @@ SCRIPTS = [
     ("latency --loads 50 --subscribers 5", ["latency_mysql_sends", "latency_mysql_fanout"]),
     ("latency --loads 50 --subscribers 5 --store sqlite", ["latency_sqlite_sends", "latency_sqlite_fanout"]),
     ("p6_mysql_history --messages 500", ["p6_mysql_history"]),
+    ("brokers --subscribers 20 --publishers 2",
+     ["brokers_fanout", "brokers_fanout_cost", "brokers_sends", "brokers_sends_cost"]),
     *[(f"flat --store {store} --members 2,20 --log 100,1000 --spread 1,20",
        [f"flat_{store}_{curve}" for curve in ("members", "append_at", "tail_read_at", "conversations")])
       for store in ("sqlite", "mysql")],
 ]
+# What cost_model reads: medians and notes, as the scripts that it names write them.
+RESULTS = {
+    "flat_mysql_conversations": ({"conversations: 1,000": 50}, {"share of the node, conversations: 1,000": 0.4}),
+    "p8_nodes_4": ({"4 nodes": 5000}, {"NATS beside 4 nodes, us for a message to a node": 5}),
+    "p9_connections_1_nodes_idle": ({"18,000 connections": 1}, {}),
+    "p9_connections_1_nodes_delivery": ({"max": 90}, {"connections": 18000}),
+    "p5_memory_tls": ({"parleyd": 20000}, {}),
+    "handshakes_full": ({"parleyd": 2000}, {}),
+    "p3_latency_p50": ({"one commit": 1000}, {"rows to a transaction": "100"}),
+    "p2_mysql_sends_1_shards_ordered_ids": ({"parleyd": 100000, "MariaDB alone": 200000}, {}),
+    "latency_mysql_sends": ({"50 %, ack p50": 2000, "50 %, ack p99": 3000}, {"at most, sends/s": 100000}),
+}
+# Of a million users, ten messages a day each, three times as many at the peak.
+MODEL_LINE = "| 1,000,000 | 200,000 | 347 | 3,472 |"
 TLS_RUNS = [
     ("send", "sends_per_s"),
     ("idle --connections 20", "held"),
@@ -101,8 +117,21 @@ def run_scripts(bin_dir, names):
                 print(f"{name}: {len(medians)} figures", flush=True)
 
 
+def run_model():
+    with tempfile.TemporaryDirectory(prefix="parley-bench-smoke-") as folder:
+        for name, (medians, notes) in RESULTS.items():
+            with open(os.path.join(folder, name + ".json"), "w", encoding="utf-8") as file:
+                json.dump({"medians": medians, "notes": notes}, file)
+        done = subprocess.run([os.path.join(HERE, "cost_model")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, env={**os.environ, "PARLEY_BENCH_OUT": folder}, check=False)
+    if done.returncode != 0 or MODEL_LINE not in done.stdout:
+        sys.exit(f"cost_model: exit code {done.returncode}\n{done.stdout}")
+    print("cost_model: as it should be")
+
+
 def main():
     bin_dir, names = sys.argv[1], sys.argv[2:]
+    run_model()
     run_scripts(bin_dir, names)
     if names:
         return
