@@ -66,6 +66,11 @@ class Cluster(unittest.TestCase):
         self.up()
         self.assertEqual([s["port"] for s in self.servers()], [s["port"] for s in before])
 
+    def test_no_client_is_given_the_port_of_a_server_that_is_down(self):
+        self.up("--shards", "1", "--memcached", "2")
+        for server in self.servers():
+            self.assertLess(server["port"], 32768)  # where Linux's own choice begins
+
     def test_starts_only_what_died_and_stops_what_is_frozen(self):
         self.up("--shards", "2")
         first, second = self.pids()
