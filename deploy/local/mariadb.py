@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shards: MariaDB servers, each with its own data folder, copied from one template."""
+"""Shards: MariaDB servers, each with its own data folder, copied from one template; and a replica of
+each, if it is to have one."""
 import os
 import pwd
 import secrets
@@ -61,7 +62,8 @@ def make_template(folder):
               "FLUSH PRIVILEGES;\n"  # until then a bootstrapping server knows no accounts
               f"CREATE DATABASE {DATABASE};\n"
               f"CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{password}';\n"
-              f"GRANT ALL ON `{DATABASE}%`.* TO {USER}@'127.0.0.1';\n")
+              f"GRANT ALL ON `{DATABASE}%`.* TO {USER}@'127.0.0.1';\n"
+              f"GRANT REPLICATION SLAVE, REPLICATION SLAVE ADMIN ON *.* TO {USER}@'127.0.0.1';\n")
     os.rename(making, template)
     return template
 
@@ -82,12 +84,32 @@ def make_credentials(folder):
     return path, fields["password"]
 
 
+def make_server(folder, kind, index):
+    return {"name": f"{kind}-{index}", "kind": kind, "port": process.free_port(),
+            "datadir": os.path.join(folder, f"{kind}-{index}"), "index": index}
+
+
 def make_shard(folder, index):
-    return {"name": f"shard-{index}", "kind": "shard", "port": process.free_port(),
-            "datadir": os.path.join(folder, f"shard-{index}"), "index": index}
+    return make_server(folder, "shard", index)
 
 
-def start_shard(folder, server, options):
+def make_replica(folder, shard):
+    return dict(make_server(folder, "replica", shard["index"]), source=shard["port"])
+
+
+def replica_options(folder, replica):
+    """It begins as the same copy as its shard, and takes all that the shard ever did."""
+    _, password = make_credentials(folder)
+    path = replica["datadir"] + ".sql"
+    write_private(path, f"STOP SLAVE;\nCHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_USER='{USER}',"
+                        f" MASTER_PORT={replica['source']}, MASTER_PASSWORD='{password}',"
+                        " MASTER_CONNECT_RETRY=1, MASTER_USE_GTID=slave_pos;\nSTART SLAVE;\n")
+    shutil.chown(path, account())
+    return [f"--server-id={replica['index'] + 1001}", f"--init-file={path}", "--read-only",
+            "--relay-log=relay", "--slave-net-timeout=10"]
+
+
+def start_server(folder, server, options):
     """@param options  more of MariaDB's own, e.g. --innodb-buffer-pool-size=1G
     @return when it is ready"""
     place = server["datadir"]
@@ -104,7 +126,8 @@ def start_shard(folder, server, options):
             "--innodb-log-file-size=64M", "--innodb-flush-log-at-trx-commit=1",
             # Without them a commit can be seen before it is safe: storage/mysql/durable.h
             "--log-bin=binlog", "--sync-binlog=1", "--binlog-format=ROW",
-            "--binlog-row-image=MINIMAL"] + options
+            "--binlog-row-image=MINIMAL"]
+    argv += (replica_options(folder, server) if "source" in server else []) + options
     process.start(server, argv, place + ".log")
     # It has its port by the time it opens this socket. At the port somebody else could answer.
     return lambda: process.listens_at(f"{place}/socket")

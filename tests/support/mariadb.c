@@ -64,10 +64,14 @@ static bool read_ports(struct mariadb *servers, FILE *output)
 {
     char line[256];
     while (fgets(line, sizeof(line), output) != NULL) {
-        unsigned shard = 0;
+        unsigned number = 0;
         unsigned port = 0;
-        if (sscanf(line, "shard-%u 127.0.0.1:%u", &shard, &port) == 2 && shard < MARIADB_MAX) {
-            servers->ports[shard] = port;
+        bool is_shard = sscanf(line, "shard-%u 127.0.0.1:%u", &number, &port) == 2;
+        if (!is_shard && sscanf(line, "replica-%u 127.0.0.1:%u", &number, &port) == 2) {
+            number += servers->shards;
+        }
+        if (port != 0 && number < MARIADB_MAX) {
+            servers->ports[number] = port;
         }
         if (strcmp(line, "ready\n") == 0) {
             return true;
@@ -86,9 +90,9 @@ static int start(struct mariadb *servers, unsigned shards, const char *const *op
         return -1;
     }
     (void)snprintf(count, sizeof(count), "%u", shards);
-    const char *const argv[] = {cluster_path,      "up",       "--attached", "--dir",
-                                servers->dir.path, "--shards", count,        options[0],
-                                options[1],        options[2], options[3],   options[4]};
+    const char *const argv[] = {
+        cluster_path, "up",       "--attached", "--dir",    servers->dir.path, "--shards", count,
+        options[0],   options[1], options[2],   options[3], options[4],        NULL};
     servers->cluster = spawn(argv, &servers->input, &output);
     servers->credentials = tmp_dir_join(&servers->dir, "credentials");
     bool is_ready = servers->cluster > 0 && output != NULL && read_ports(servers, output);
@@ -107,6 +111,13 @@ int mariadb_start(struct mariadb *servers, unsigned shards)
 {
     return start(servers, shards,
                  (const char *const[5]){no_sync, no_sync_frm, no_sync_binlog, small_packets});
+}
+
+int mariadb_start_replicated(struct mariadb *servers, unsigned shards)
+{
+    return start(
+        servers, shards,
+        (const char *const[5]){no_sync, no_sync_frm, no_sync_binlog, small_packets, "--replicas"});
 }
 
 int mariadb_start_safe(struct mariadb *servers, unsigned shards)
@@ -146,11 +157,13 @@ int mariadb_start_again(struct mariadb *servers)
     return status == 0 ? 0 : -1;
 }
 
-pid_t mariadb_pid(const struct mariadb *servers, unsigned shard)
+pid_t mariadb_pid(const struct mariadb *servers, unsigned number)
 {
     char name[32];
     long pid = -1;
-    (void)snprintf(name, sizeof(name), "shard-%u/pid", shard);
+    bool is_shard = number < servers->shards;
+    (void)snprintf(name, sizeof(name), "%s-%u/pid", is_shard ? "shard" : "replica",
+                   is_shard ? number : number - servers->shards);
     char *path = tmp_dir_join(&servers->dir, name);
     FILE *file = fopen(path, "re");
     if (file != NULL) {

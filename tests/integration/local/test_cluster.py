@@ -71,6 +71,17 @@ class Cluster(unittest.TestCase):
         for server in self.servers():
             self.assertLess(server["port"], 32768)  # where Linux's own choice begins
 
+    def test_a_replica_is_added_to_each_shard_and_the_settings_name_it(self):
+        self.up("--shards", "2")
+        self.up("--replicas")
+        servers = self.servers()
+        self.assertEqual([s["name"] for s in servers],
+                         ["shard-0", "shard-1", "replica-0", "replica-1"])
+        self.up("--shards", "3")
+        with open(os.path.join(self.folder, "parleyd.conf"), encoding="utf-8") as file:
+            self.assertIn(f"replicas = 127.0.0.1:{servers[2]['port']}/parley,"
+                          f"127.0.0.1:{servers[3]['port']}/parley,-\n", file.read())
+
     def test_starts_only_what_died_and_stops_what_is_frozen(self):
         self.up("--shards", "2")
         first, second = self.pids()
