@@ -4,8 +4,13 @@
 
 #include "support/mariadb.h"
 
+#include "support/check.h"
+#include "support/wait.h"
+
+#include <dirent.h>
 #include <fcntl.h>
 #include <mysql.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -174,6 +179,41 @@ pid_t mariadb_pid(const struct mariadb *servers, unsigned number)
     }
     free(path);
     return (pid_t)pid;
+}
+
+static bool is_frozen(pid_t pid)
+{
+    char path[300];
+    char state = 'T';
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    DIR *tasks = opendir(path);
+    if (tasks == NULL) {
+        return false;
+    }
+    for (struct dirent *task = NULL; state == 'T' && (task = readdir(tasks)) != NULL;) {
+        (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", (int)pid, task->d_name);
+        FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "re");
+        if (file != NULL) {
+            if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1) {
+                state = '?';
+            }
+            (void)fclose(file);
+        }
+    }
+    (void)closedir(tasks);
+    return state == 'T';
+}
+
+void mariadb_freeze(const struct mariadb *servers, unsigned number)
+{
+    pid_t pid = mariadb_pid(servers, number);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    WAIT_FOR(is_frozen(pid));
+}
+
+void mariadb_thaw(const struct mariadb *servers, unsigned number)
+{
+    assert_int_equal(kill(mariadb_pid(servers, number), SIGCONT), 0);
 }
 
 char *mariadb_addresses(const struct mariadb *servers)

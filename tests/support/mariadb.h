@@ -31,8 +31,11 @@ int mariadb_start_replicated(struct mariadb *servers, unsigned shards);
 void mariadb_stop(struct mariadb *servers);
 /* Start those again that have died, on their old ports and data. Returns 0 or -1. */
 int mariadb_start_again(struct mariadb *servers);
-/* The process of a server; to be killed or frozen. */
+/* The process of a server; to be killed. */
 pid_t mariadb_pid(const struct mariadb *servers, unsigned number);
+/* Stop it with SIGSTOP and wait until none of its threads runs any more; let it go on. */
+void mariadb_freeze(const struct mariadb *servers, unsigned number);
+void mariadb_thaw(const struct mariadb *servers, unsigned number);
 
 /* "host:port/database" of all, separated by commas. @return owned (free) */
 char *mariadb_addresses(const struct mariadb *servers);

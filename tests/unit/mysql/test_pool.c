@@ -197,11 +197,10 @@ static void test_who_lost_a_connection_waits_for_a_new_one_though_others_are_idl
 static void test_a_frozen_server_costs_one_deadline_and_then_nothing(void **state)
 {
     struct world *world = *state;
-    pid_t pid = mariadb_pid(&place_server, 0);
     open_pool(world);
     struct mdb_conn *conn = take(world, 5000);
     mdb_pool_put(world->pool, conn);
-    assert_int_equal(kill(pid, SIGSTOP), 0);
+    mariadb_freeze(&place_server, 0);
     conn = take(world, 300);
     int64_t began_ns = pl_clock_monotonic_ns();
     enum mdb_result result = mdb_conn_exec(conn, "DO 1", NULL);
@@ -215,7 +214,7 @@ static void test_a_frozen_server_costs_one_deadline_and_then_nothing(void **stat
         }
     }
     int64_t next_ns = pl_clock_monotonic_ns() - began_ns;
-    assert_int_equal(kill(pid, SIGCONT), 0);
+    mariadb_thaw(&place_server, 0);
     assert_int_equal(result, MDB_LOST);
     assert_null(conn);
     assert_true(first_ns >= 250 * MS);
