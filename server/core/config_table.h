@@ -113,6 +113,9 @@ X(store_auto_migrate, BOOL, "store.auto_migrate", "true", 0, 0, "", 0,          
 X(mysql_shards, STRING, "mysql.shards", "", 0, 0, "", 0,                                           \
   "The databases, as host:port/database with commas between; their order and number are fixed "   \
   "when they are first used.")                                                                    \
+X(mysql_replicas, STRING, "mysql.replicas", "", 0, 0, "", 0,                                       \
+  "A replica of each database, in the same order, and - for one that has none: what it has of "    \
+  "the history is read from it. The account is the same.")                                         \
 X(mysql_credentials, STRING, "mysql.credentials", "", 0, 0, "", 0,                                 \
   "File with the lines \"user = NAME\" and \"password = TEXT\"; read for each new connection, so " \
   "that it can be replaced while the server runs.")                                               \

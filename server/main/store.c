@@ -33,6 +33,7 @@ static struct store_mysql_options mysql_options(const struct config *config)
 {
     return (struct store_mysql_options){
         .shards = config->mysql_shards,
+        .replicas = config->mysql_replicas,
         .credentials_file = config->mysql_credentials,
         .user = config->mysql_user,
         .password = config->mysql_password,

@@ -19,7 +19,9 @@ struct mysql_engine;
 struct mdb_place {
     struct mysql_engine *engine;
     struct mdb_pool *pool;
+    struct mdb_pool *replica_pool; /* NULL: it has no replica */
     struct mdb_address address;
+    struct mdb_address replica;
     unsigned index;
     bool is_checked; /* only the pool's thread: its schema is known */
 };

@@ -13,6 +13,10 @@ extern struct pl_metric mdb_metric_kills;
 extern struct pl_metric mdb_metric_retries;
 extern struct pl_metric mdb_metric_careful;
 extern struct pl_metric mdb_metric_doubts;
+extern struct pl_metric mdb_metric_replicas_down;
+extern struct pl_metric mdb_metric_replica_served;
+extern struct pl_metric mdb_metric_replica_behind;
+extern struct pl_metric mdb_metric_replica_missed;
 
 /* Put them on the process's list. @thread start; safe to call again */
 void mdb_metrics_register(void);

@@ -66,8 +66,8 @@ static void fill_defaults(struct store_mysql_options *options)
 static bool keep_texts(struct mysql_engine *engine)
 {
     const char **const texts[] = {
-        &engine->options.shards,   &engine->options.credentials_file, &engine->options.user,
-        &engine->options.password, &engine->options.tls_ca,
+        &engine->options.shards, &engine->options.replicas, &engine->options.credentials_file,
+        &engine->options.user,   &engine->options.password, &engine->options.tls_ca,
     };
     for (size_t i = 0; i < PL_COUNT(texts); i++) {
         if (*texts[i] != NULL) {
@@ -115,13 +115,19 @@ static enum parley_code parse_address(const char *text, size_t len, struct mdb_a
     return PARLEY_OK;
 }
 
-static enum parley_code parse_shards(struct mysql_engine *engine, struct pl_error *err)
+static unsigned count_entries(const char *text)
 {
-    const char *text = engine->options.shards == NULL ? "" : engine->options.shards;
     unsigned count = 1;
     for (const char *at = text; *at != '\0'; at++) {
         count += *at == ',';
     }
+    return count;
+}
+
+static enum parley_code parse_shards(struct mysql_engine *engine, struct pl_error *err)
+{
+    const char *text = engine->options.shards == NULL ? "" : engine->options.shards;
+    unsigned count = count_entries(text);
     if (count > SHARDS_MAX) {
         return pl_fail(err, PARLEY_INVALID_ARGUMENT, "more than %d shards", SHARDS_MAX);
     }
@@ -137,6 +143,30 @@ static enum parley_code parse_shards(struct mysql_engine *engine, struct pl_erro
         enum parley_code code = parse_address(text, len, &place->address, err);
         if (code != PARLEY_OK) {
             return pl_error_wrap(err, "shard %u: ", i);
+        }
+        text += len + (text[len] == ',');
+    }
+    return PARLEY_OK;
+}
+
+static enum parley_code parse_replicas(struct mysql_engine *engine, struct pl_error *err)
+{
+    const char *text = engine->options.replicas;
+    if (text == NULL || text[0] == '\0') {
+        return PARLEY_OK;
+    }
+    if (count_entries(text) != engine->shards) {
+        return pl_fail(
+            err, PARLEY_INVALID_ARGUMENT,
+            "%u replicas for %u shards: name one for each, in their order, and \"-\" for "
+            "a shard that has none",
+            count_entries(text), engine->shards);
+    }
+    for (unsigned i = 0; i < engine->shards; i++) {
+        size_t len = strcspn(text, ",");
+        bool has_replica = len != 1 || text[0] != '-';
+        if (has_replica && parse_address(text, len, &engine->places[i].replica, err) != PARLEY_OK) {
+            return pl_error_wrap(err, "replica of shard %u: ", i);
         }
         text += len + (text[len] == ',');
     }
@@ -213,6 +243,35 @@ static enum parley_code check_connection(void *context, struct mdb_conn *conn, s
     return PARLEY_OK;
 }
 
+/* It may have been set up anew since the last connection. */
+static enum parley_code check_replica(void *context, struct mdb_conn *conn, struct pl_error *err)
+{
+    const struct mdb_place *place = context;
+    return mdb_schema_check(conn, place->index, place->engine->shards, err);
+}
+
+static unsigned readers_of_lane(const struct store_mysql_options *options)
+{
+    return (options->readers + options->writers - 1) / options->writers;
+}
+
+/* One connection for each reader, made before it is asked for: nobody waits for a replica. */
+static enum parley_code open_replica(struct mdb_place *place, const struct mdb_pool_options *shard,
+                                     struct pl_error *err)
+{
+    struct mdb_pool_options pool = *shard;
+    if (place->replica.port == 0) {
+        return PARLEY_OK;
+    }
+    pool.login.address = place->replica;
+    pool.is_replica = true;
+    pool.connections_max = readers_of_lane(shard->login.options) * shard->login.options->writers;
+    pool.connections_min = pool.connections_max;
+    pool.wait_ns = 0;
+    pool.check = check_replica;
+    return mdb_pool_new(&pool, &place->replica_pool, err);
+}
+
 static enum parley_code open_pools(struct mysql_engine *engine, struct pl_error *err)
 {
     const struct store_mysql_options *options = &engine->options;
@@ -232,6 +291,9 @@ static enum parley_code open_pools(struct mysql_engine *engine, struct pl_error 
             .context = place,
         };
         code = mdb_pool_new(&pool, &place->pool, err);
+        if (code == PARLEY_OK) {
+            code = open_replica(place, &pool, err);
+        }
     }
     return code;
 }
@@ -242,6 +304,7 @@ void mdb_engine_free(struct mysql_engine *engine)
 {
     for (unsigned i = 0; i < engine->shards; i++) {
         mdb_pool_free(engine->places[i].pool);
+        mdb_pool_free(engine->places[i].replica_pool);
     }
     mdb_watch_free(engine->watch);
     mdb_map_deinit(&engine->map);
@@ -290,6 +353,9 @@ enum parley_code mdb_engine_new(const struct store_mysql_options *options,
         code = parse_shards(engine, err);
     }
     if (code == PARLEY_OK) {
+        code = parse_replicas(engine, err);
+    }
+    if (code == PARLEY_OK) {
         code = mdb_map_init(&engine->map, engine->shards, engine->writers, err);
     }
     if (code == PARLEY_OK) {
@@ -324,7 +390,7 @@ enum parley_code store_mysql_open(const struct store_mysql_options *options, str
     options = &engine->options;
     const struct shard_options executor = {
         .shards = engine->shards * engine->writers,
-        .readers = (options->readers + options->writers - 1) / options->writers,
+        .readers = readers_of_lane(options),
         .batch_rows_max = options->batch_rows_max,
         .batch_bytes_max = options->batch_bytes_max,
         .queue_bytes_max = options->queue_bytes_max,

@@ -55,13 +55,19 @@ static void take_idle_locked(struct mdb_pool *pool, struct pl_list *out)
     }
 }
 
+static void count_down(const struct mdb_pool *pool, int64_t delta)
+{
+    pl_metric_add(pool->options.is_replica ? &mdb_metric_replicas_down : &mdb_metric_down, delta);
+}
+
 static void set_down_locked(struct mdb_pool *pool, const char *why)
 {
     if (!pool->is_down) {
         pool->is_down = true;
         pool->next_try_ns = 0;
-        pl_metric_add(&mdb_metric_down, 1);
-        pl_log_warn("STORE_SHARD_DOWN", NULL, "shard=%u reason=%s", pool->options.shard, why);
+        count_down(pool, 1);
+        pl_log_warn(pool->options.is_replica ? "STORE_REPLICA_DOWN" : "STORE_SHARD_DOWN", NULL,
+                    "shard=%u reason=%s", pool->options.shard, why);
     }
     (void)pthread_cond_broadcast(&pool->returned);
     (void)pthread_cond_signal(&pool->wanted);
@@ -72,8 +78,9 @@ static void set_up_locked(struct mdb_pool *pool)
     pool->failures = 0;
     if (pool->is_down) {
         pool->is_down = false;
-        pl_metric_add(&mdb_metric_down, -1);
-        pl_log_info("STORE_SHARD_UP", NULL, "shard=%u", pool->options.shard);
+        count_down(pool, -1);
+        pl_log_info(pool->options.is_replica ? "STORE_REPLICA_UP" : "STORE_SHARD_UP", NULL,
+                    "shard=%u", pool->options.shard);
     }
 }
 
@@ -402,7 +409,7 @@ void mdb_pool_free(struct mdb_pool *pool)
     (void)pthread_mutex_unlock(&pool->mutex);
     (void)pthread_join(pool->thread, NULL);
     if (pool->is_down) {
-        pl_metric_add(&mdb_metric_down, -1);
+        count_down(pool, -1);
     }
     take_idle_locked(pool, &idle);
     close_all(&idle);

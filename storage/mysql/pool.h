@@ -2,8 +2,8 @@
 #ifndef PARLEY_MYSQL_POOL_H
 #define PARLEY_MYSQL_POOL_H
 
-/* The connections of one shard. A thread of the pool's own makes them, so that nobody else ever
- * waits for a server to take a connection.
+/* The connections of one shard, or of its replica. A thread of the pool's own makes them, so that
+ * nobody else ever waits for a server to take a connection.
  *
  * Breaker: when a connection is lost or runs over its deadline, or none can be made, the shard
  * counts as down: idle connections are closed and every take fails at once, until the pool's thread
@@ -17,6 +17,7 @@ struct mdb_pool; /* opaque */
 struct mdb_pool_options {
     struct mdb_login login;
     unsigned shard;
+    bool is_replica; /* said in the log, and counted by itself */
     unsigned connections_min;
     unsigned connections_max;
     int64_t idle_ns;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers reads from one database. Each statement sees what was committed before it began; a log is
  * read up to the head that was read first, so that an answer fits together without a transaction.
- * What was trimmed meanwhile is noticed by what is missing.
+ * What was trimmed meanwhile is noticed by what is missing, and so is what a replica does not have.
  * With what it reads first comes the epoch of the shard map: if it is not the one we know, or the
  * bucket is not served here, the answer would be an old one. The rows of a bucket that has moved
  * stay for longer than a read may take, so that one look is enough.
@@ -9,6 +9,7 @@
  * it is begun anew. @thread one reader thread */
 #include "mysql/engine_impl.h"
 #include "mysql/event.h"
+#include "mysql/metrics.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -22,11 +23,13 @@
 #define PAGE_MIN       64   /* rows in one statement */
 #define PAGE_ROW_BYTES 4096 /* so many of the bytes asked for make one row of the first page */
 #define TRIES_MAX      3
+#define REPLICA_SHARE  4 /* of the time for a read: the rest is the shard's own */
 
 struct shard_reader {
     struct mysql_engine *engine;
     struct mdb_place *place;
-    struct mdb_conn *conn; /* of the request */
+    struct mdb_conn *conn; /* of the request; while a replica is asked, to that */
+    int64_t deadline_ns;   /* of the request */
     bool is_map_old;       /* what was read came with an epoch that we did not know */
     struct mdb_sql sql;
     struct shard_rows rows;
@@ -140,24 +143,47 @@ static enum parley_code find_conversation(struct shard_reader *reader, struct st
 
 /* ---- the log ---- */
 
-/* A log that is being read, in pages. */
+/* A log that is being read, in pages. From its first seq to its head none is missing, and no event
+ * ever changes: it is known beforehand which rows a page must have. */
 struct walk {
     struct store_read *read;
     int64_t number;
     int64_t next_seq; /* of the next page */
     size_t bytes;     /* of bodies so far */
-    bool is_over;
+    bool is_replica;
+    bool is_full;  /* the next body would be too much */
+    bool is_short; /* a row is not there: the replica lacks it, or it was trimmed meanwhile */
 };
+
+/* Events between here and the end of the log. */
+static int64_t events_left(const struct walk *walk)
+{
+    const struct store_read *read = walk->read;
+    return read->backwards ? walk->next_seq - read->first_seq + 1
+                           : read->head_seq - walk->next_seq + 1;
+}
+
+static bool is_complete(const struct walk *walk)
+{
+    return walk->is_full || walk->read->event_count >= shard_page_limit(walk->read->limit) ||
+           events_left(walk) <= 0;
+}
+
+/* Where the log begins may have moved since it was told, but not on a replica that lacks rows. */
+static bool may_follow(const struct walk *walk, int64_t seq)
+{
+    return seq == walk->next_seq || (walk->read->event_count == 0 && !walk->is_replica);
+}
 
 static void take_page(struct shard_reader *reader, struct walk *walk, size_t page)
 {
     struct store_read *read = walk->read;
     struct pl_error *err = &read->request.error;
     size_t taken = 0;
-    while (!walk->is_over && mdb_conn_row(reader->conn)) {
+    while (mdb_conn_row(reader->conn) && may_follow(walk, mdb_conn_i64(reader->conn, 0))) {
         size_t body = mdb_conn_bytes(reader->conn, MDB_EVENT_BODY).len;
         if (read->event_count > 0 && walk->bytes + body > read->max_bytes) {
-            walk->is_over = true;
+            walk->is_full = true;
             break;
         }
         struct store_event *rows =
@@ -167,10 +193,6 @@ static void take_page(struct shard_reader *reader, struct walk *walk, size_t pag
             break;
         }
         struct store_event *event = &rows[read->event_count];
-        if (read->event_count > 0 && mdb_conn_i64(reader->conn, 0) != walk->next_seq) {
-            walk->is_over = true; /* what comes between was trimmed meanwhile */
-            break;
-        }
         if (!mdb_event_take(reader->conn, event, &read->request.arena)) {
             shard_fail_memory(err);
             break;
@@ -181,14 +203,16 @@ static void take_page(struct shard_reader *reader, struct walk *walk, size_t pag
         taken++;
     }
     (void)finish(reader, err);
-    walk->is_over = walk->is_over || taken < page;
+    walk->is_short = !walk->is_full && taken < page;
 }
 
 /* Rows beyond what the answer may hold are sent in vain: ask for about as many as fit. */
-static size_t next_page(const struct walk *walk, size_t limit)
+static size_t next_page(const struct walk *walk)
 {
     const struct store_read *read = walk->read;
-    size_t left = limit - read->event_count;
+    size_t wanted = shard_page_limit(read->limit) - read->event_count;
+    size_t there = (size_t)events_left(walk);
+    size_t left = wanted < there ? wanted : there;
     size_t row = read->event_count == 0 ? PAGE_ROW_BYTES : walk->bytes / read->event_count + 1;
     size_t page = (read->max_bytes - walk->bytes) / row;
     page = page < PAGE_MIN ? PAGE_MIN : page;
@@ -198,9 +222,8 @@ static size_t next_page(const struct walk *walk, size_t limit)
 static void walk_log(struct shard_reader *reader, struct walk *walk)
 {
     const struct store_read *read = walk->read;
-    size_t limit = shard_page_limit(read->limit);
-    while (!walk->is_over && read->event_count < limit && read->request.error.code == PARLEY_OK) {
-        size_t page = next_page(walk, limit);
+    while (!is_complete(walk) && !walk->is_short && read->request.error.code == PARLEY_OK) {
+        size_t page = next_page(walk);
         struct mdb_sql *sql = begin_sql(reader);
         mdb_sql_format(sql, "iii",
                        "SELECT " MDB_EVENT_COLUMNS " FROM message WHERE conversation=? AND seq"
@@ -212,6 +235,39 @@ static void walk_log(struct shard_reader *reader, struct walk *walk)
         mdb_conn_start(reader->conn, sql);
         take_page(reader, walk, page);
     }
+}
+
+/* The shard has said who may read, where the log begins and ends, and that it serves the bucket:
+ * the events between are the same wherever they are found, and a replica that has them all has the
+ * answer, however far behind it is. What it lacks is left to the shard. What is to be read as soon
+ * as it is committed would not be there yet. */
+static void walk_replica(struct shard_reader *reader, struct walk *walk)
+{
+    struct mdb_pool *pool = reader->place->replica_pool;
+    struct pl_error *err = &walk->read->request.error;
+    struct pl_error ignored = PL_ERROR_INIT;
+    if (pool == NULL || walk->read->uncached || is_complete(walk)) {
+        return;
+    }
+    struct mdb_conn *shard = reader->conn;
+    int64_t now_ns = pl_clock_monotonic_ns();
+    int64_t share_ns = (reader->deadline_ns - now_ns) / REPLICA_SHARE;
+    struct mdb_conn *replica = mdb_pool_take(pool, false, now_ns + share_ns, &ignored);
+    if (replica != NULL) {
+        reader->conn = replica;
+        walk->is_replica = true;
+        walk_log(reader, walk);
+        walk->is_replica = false;
+        reader->conn = shard;
+        mdb_pool_put(pool, replica);
+    }
+    bool is_missed = replica == NULL || err->code != PARLEY_OK;
+    pl_metric_add(is_missed        ? &mdb_metric_replica_missed
+                  : walk->is_short ? &mdb_metric_replica_behind
+                                   : &mdb_metric_replica_served,
+                  1);
+    walk->is_short = false;
+    pl_error_clear(err);
 }
 
 /* The log begins where it could be read, if that is after what was said before. */
@@ -244,6 +300,7 @@ static void read_log(struct shard_reader *reader, struct store_read *read)
         walk.next_seq = read->first_seq;
     }
     int64_t from_seq = walk.next_seq;
+    walk_replica(reader, &walk);
     walk_log(reader, &walk);
     if (err->code == PARLEY_OK) {
         shard_give_events(&reader->rows, read);
@@ -498,6 +555,7 @@ void mdb_read(struct shard_reader *reader, struct store_request *request)
     struct pl_error *err = &request->error;
     int64_t deadline_ns = mdb_deadline(reader->engine);
     bool is_over = false;
+    reader->deadline_ns = deadline_ns;
     for (unsigned tries = 0; tries < TRIES_MAX && !is_over; tries++) {
         if (tries > 0 && pl_clock_monotonic_ns() >= deadline_ns) {
             break;

@@ -15,6 +15,8 @@ enum store_mysql_tls {
 
 struct store_mysql_options {
     const char *shards;           /* "host:port/database", separated by commas; the order counts */
+    const char *replicas;         /* of each shard, in the same order; "-": it has none. NULL or "":
+                                     no shard has one. The account is the same */
     const char *credentials_file; /* lines "user = NAME", "password = TEXT"; read for each new
                                      connection, so that a rotated one is taken over */
     const char *user;             /* without a file */
