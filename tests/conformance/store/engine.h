@@ -35,6 +35,7 @@ struct engine {
     const struct engine_ops *ops;
     unsigned shards;
     bool is_lasting;
+    bool has_replicas;
 };
 
 extern const struct engine_ops sqlite_engine_ops;

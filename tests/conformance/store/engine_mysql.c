@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MySQL under the suite: one server for the whole run, in which each test has databases of its own,
- * one for each shard. Work is counted in what the server's own handlers did: rows read by a key,
- * written, changed. */
+/* MySQL under the suite: one server for the whole run, or one with a replica, in which each test
+ * has databases of its own, one for each shard. Work is counted in what the server's own handlers
+ * did: rows read by a key, written, changed. */
 #include "engine.h"
 
 #include "store/mysql.h"
 #include "support/mariadb.h"
+#include "support/wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@ struct place {
     unsigned number;
     unsigned shards;
     char addresses[1024];
+    char replicas[1024];
 };
 
 static struct mariadb server;
@@ -23,12 +25,12 @@ static void stop_server(void)
     mariadb_stop(&server);
 }
 
-static int start_server(void)
+static int start_server(const struct engine *engine)
 {
     if (server.shards == 1) {
         return 0;
     }
-    if (mariadb_start(&server, 1) != 0) {
+    if ((engine->has_replicas ? mariadb_start_replicated : mariadb_start)(&server, 1) != 0) {
         return -1;
     }
     return atexit(stop_server);
@@ -46,22 +48,55 @@ static int for_each_database(const struct place *place, const char *what)
     return failed;
 }
 
+static void list_databases(const struct place *place, unsigned port, char *out, size_t size)
+{
+    size_t used = 0;
+    for (unsigned i = 0; i < place->shards; i++) {
+        used += (size_t)snprintf(out + used, size - used, "%s127.0.0.1:%u/parley_%u_%u",
+                                 i == 0 ? "" : ",", port, place->number, i);
+    }
+}
+
+static bool has_followed(const struct place *place, unsigned shard)
+{
+    char sql[160];
+    (void)snprintf(sql, sizeof(sql),
+                   "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema="
+                   "'parley_%u_%u' AND table_name='outbox'",
+                   place->number, shard);
+    return mariadb_sum(&server, 1, sql) == 1;
+}
+
+/* Replicas know the schemas before a store looks for them: it comes back to those that do not only
+ * after a while. */
+static int prepare_replicas(struct place *place)
+{
+    struct pl_error error = PL_ERROR_INIT;
+    const struct store_mysql_options options = {.shards = place->addresses,
+                                                .credentials_file = server.credentials};
+    list_databases(place, server.ports[1], place->replicas, sizeof(place->replicas));
+    if (store_mysql_migrate(&options, false, NULL, NULL, &error) != PARLEY_OK) {
+        (void)fprintf(stderr, "cannot make the schemas: %s\n", error.text);
+        return -1;
+    }
+    for (unsigned i = 0; i < place->shards; i++) {
+        WAIT_FOR(has_followed(place, i));
+    }
+    return 0;
+}
+
 static void *make_place(const struct engine *engine)
 {
     static unsigned places;
     struct place *place = calloc(1, sizeof(*place));
-    if (place == NULL || start_server() != 0) {
+    if (place == NULL || start_server(engine) != 0) {
         free(place);
         return NULL;
     }
     *place = (struct place){.number = places++, .shards = engine->shards};
-    size_t used = 0;
-    for (unsigned i = 0; i < place->shards; i++) {
-        used += (size_t)snprintf(place->addresses + used, sizeof(place->addresses) - used,
-                                 "%s127.0.0.1:%u/parley_%u_%u", i == 0 ? "" : ",", server.ports[0],
-                                 place->number, i);
-    }
-    if (for_each_database(place, "CREATE") != 0) {
+    list_databases(place, server.ports[0], place->addresses, sizeof(place->addresses));
+    if (for_each_database(place, "CREATE") != 0 ||
+        (engine->has_replicas && prepare_replicas(place) != 0)) {
         free(place);
         return NULL;
     }
@@ -74,9 +109,9 @@ static struct store *open_store(const struct engine *engine, void *opaque,
     const struct place *place = opaque;
     struct store *store = NULL;
     struct pl_error error = PL_ERROR_INIT;
-    (void)engine;
     const struct store_mysql_options mysql = {
         .shards = place->addresses,
+        .replicas = engine->has_replicas ? place->replicas : NULL,
         .credentials_file = server.credentials,
         .queue_bytes_max = options->queue_bytes_max,
         .busy_retry_ms = options->busy_retry_ms,

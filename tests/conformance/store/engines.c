@@ -12,6 +12,11 @@ static const struct engine engines[] = {
 #ifdef PARLEY_WITH_MYSQL
     {.name = "mysql-1", .ops = &mysql_engine_ops, .shards = 1, .is_lasting = true},
     {.name = "mysql-4", .ops = &mysql_engine_ops, .shards = 4, .is_lasting = true},
+    {.name = "mysql-replica",
+     .ops = &mysql_engine_ops,
+     .shards = 1,
+     .is_lasting = true,
+     .has_replicas = true},
 #endif
     {.name = "cached-sqlite-1", .ops = &cached_engine_ops, .shards = 1, .is_lasting = true},
     {.name = "cached-memory", .ops = &cached_engine_ops, .shards = 2, .is_lasting = false},
