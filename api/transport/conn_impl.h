@@ -77,6 +77,7 @@ struct pl_conn {
     int fd;
     uint32_t greeting_bytes; /* received before CONN_READY */
     enum conn_state state;
+    uint8_t wary_reads; /* reads still to be small */
     bool is_server;
     bool is_open;        /* bytes may flow */
     bool is_announced;   /* on_open was called */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes of a connection, in and out.
  *
- * In: the loop's one read buffer, until the socket is drained or a fair share was read.
+ * In: the loop's one read buffer, until the socket is drained or a fair share was read. A buffer of
+ * gzip bombs is a tenth of a second of work: a peer that has sent one is read in small pieces.
  * Out: the session fills the loop's gather, one system call sends it, until there is no more or the
  * socket is full. What a full socket did not take is copied into `rest`, at most one gather, and
  * until that is out nothing is gathered: the bytes wait in the streams' own queues, where their
@@ -14,9 +15,11 @@
 
 #include <string.h>
 
-#define READ_ROUNDS_MAX  8  /* 512 KiB a turn from one connection, then the others */
-#define READ_MS_MAX      2  /* ... or as much as so long a time allows */
-#define FLUSH_ROUNDS_MAX 16 /* as many gathers to one connection, then the others */
+#define READ_ROUNDS_MAX  8    /* 512 KiB a turn from one connection, then the others */
+#define READ_MS_MAX      2    /* ... or as much as so long a time allows */
+#define READ_WARY        4096 /* bytes at a time after a message has swollen, a turn each ... */
+#define WARY_READS       255  /* ... until so many reads brought none */
+#define FLUSH_ROUNDS_MAX 16   /* as many gathers to one connection, then the others */
 #define PREFACE_LEN      24
 #define SETTINGS_MIN_LEN 9
 
@@ -81,6 +84,19 @@ bool pl_conn_is_held_back(const struct pl_conn *conn)
     return conn->is_server && conn->rest != NULL && pl_session_is_full(conn->session);
 }
 
+/* @return true: leave the rest for later turns, others wait. */
+static bool is_worn_out(struct pl_conn *conn)
+{
+    if (pl_session_has_swollen(conn->session)) {
+        conn->wary_reads = WARY_READS;
+        return true;
+    }
+    if (conn->wary_reads > 0) {
+        conn->wary_reads--;
+    }
+    return false;
+}
+
 void pl_conn_read(struct pl_conn *conn)
 {
     struct pl_error err = PL_ERROR_INIT;
@@ -97,7 +113,8 @@ void pl_conn_read(struct pl_conn *conn)
             break;
         }
         conn->is_drained = false;
-        ssize_t got = conn->ops->receive(conn, conn->io->read_buffer, PL_READ_SIZE, &err);
+        size_t room = conn->wary_reads > 0 ? READ_WARY : PL_READ_SIZE;
+        ssize_t got = conn->ops->receive(conn, conn->io->read_buffer, room, &err);
         if (got == IO_BLOCKED) {
             return;
         }
@@ -110,8 +127,15 @@ void pl_conn_read(struct pl_conn *conn)
             pl_conn_close(conn, &err);
             return;
         }
-        if (!take_input(conn, conn->io->read_buffer, (size_t)got) || conn->is_drained) {
+        if (!take_input(conn, conn->io->read_buffer, (size_t)got)) {
             return;
+        }
+        bool is_tired = is_worn_out(conn);
+        if (conn->is_drained) {
+            return;
+        }
+        if (is_tired) {
+            break;
         }
     }
     if (conn->ssl != NULL) {

@@ -255,6 +255,7 @@ enum parley_code pl_session_receive(struct pl_session *session, const uint8_t *d
     session->received_bytes += len;
     session->is_inside = true;
     session->got_secret = false;
+    session->has_swollen = false;
     ssize_t rv = nghttp2_session_mem_recv(pl_session_h2(session), data, len);
     (void)pl_session_run_work(session);
     session->is_inside = false;
@@ -271,6 +272,11 @@ enum parley_code pl_session_receive(struct pl_session *session, const uint8_t *d
 bool pl_session_got_secret(const struct pl_session *session)
 {
     return session->got_secret;
+}
+
+bool pl_session_has_swollen(const struct pl_session *session)
+{
+    return session->has_swollen;
 }
 
 bool pl_session_is_over(const struct pl_session *session)

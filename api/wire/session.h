@@ -104,6 +104,9 @@ PL_MUST_CHECK enum parley_code pl_session_receive(struct pl_session *session, co
 /* Server: a token or the like was among the headers that the last receive has read: whoever has the
  * bytes should overwrite them. */
 bool pl_session_got_secret(const struct pl_session *session);
+/* A message of the last receive became many times larger when it was decompressed: whoever has more
+ * input of this peer should let others have a turn first. */
+bool pl_session_has_swollen(const struct pl_session *session);
 /* Move output into the gather until it is full or there is none. *more: call again after a write.
  * Queued bytes count as taken by the connection from here on. */
 PL_MUST_CHECK enum parley_code pl_session_gather(struct pl_session *session,

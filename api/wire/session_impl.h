@@ -83,6 +83,7 @@ struct pl_session {
     bool is_gather_full;  /* send_data found no room */
     bool is_condemned;    /* the last GOAWAY is queued; input is refused */
     bool got_secret;      /* during this receive */
+    bool has_swollen;     /* during this receive */
     bool is_goaway_received;
     bool is_goaway_sent; /* not only announced: nghttp2 ignores new streams, without a callback */
     bool is_full;        /* writers on all streams are told to stop */

@@ -57,6 +57,7 @@ static void charge_swollen(struct pl_stream *stream)
     uint32_t cost = stream->framer.swollen_bytes / SWOLLEN_BYTES_A_TOKEN;
     stream->framer.swollen_bytes = 0;
     if (cost > 0) {
+        stream->session->has_swollen = true;
         (void)pl_session_glitch(stream->session, cost);
     }
 }

@@ -296,6 +296,63 @@ static void test_a_thousand_connections_come_and_go(void **state)
     world_free(world);
 }
 
+/* ---- gzip bombs ---- */
+
+#define BOMBS 16
+
+/* Messages that came whole in the turn with the most of them. */
+static struct {
+    struct pl_turn_hook hook;
+    int now;
+    int most;
+} turn;
+
+static void end_turn(struct pl_loop *loop, struct pl_turn_hook *hook)
+{
+    (void)loop;
+    (void)hook;
+    turn.most = turn.now > turn.most ? turn.now : turn.most;
+    turn.now = 0;
+}
+
+static void count_in_turn(struct world *world, struct pl_stream *stream)
+{
+    (void)stream;
+    turn.now++;
+    turn.hook.run = end_turn;
+    pl_loop_at_turn_end(world->loop, &turn.hook);
+}
+
+static void throw_bombs(enum world_kind kind)
+{
+    struct world *world = world_new(kind);
+    world->reply_bytes = 1;
+    struct pl_conn *conn = world_connect(world);
+    struct call calls[BOMBS];
+    call_start_compressed(&calls[0], world, conn, 1 << 20);
+    world_run(world, &calls[0].closes, 1);
+    turn.most = 0;
+    world->on_server_message = count_in_turn;
+    for (int i = 0; i < BOMBS; i++) {
+        call_start_compressed(&calls[i], world, conn, 1 << 20);
+    }
+    for (int i = 0; i < BOMBS; i++) {
+        world_run(world, &calls[i].closes, 1);
+        assert_int_equal(calls[i].code, PARLEY_OK);
+    }
+    assert_in_range(turn.most, 1, 4);
+    world_hang_up(world);
+    world_free(world);
+}
+
+/* Sixteen fit into one read, and nobody else would have a turn until all are unpacked. */
+static void test_a_peer_whose_messages_swell_is_read_in_small_pieces(void **state)
+{
+    (void)state;
+    throw_bombs(WORLD_PLAIN);
+    throw_bombs(WORLD_TLS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_input_that_tls_holds_is_read_once_output_is_out),
         cmocka_unit_test(test_many_calls_share_a_connection),
         cmocka_unit_test(test_a_thousand_connections_come_and_go),
+        cmocka_unit_test(test_a_peer_whose_messages_swell_is_read_in_small_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

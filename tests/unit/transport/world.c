@@ -331,16 +331,29 @@ long world_raw_read(struct world *world, int fd, char *out, size_t size)
     return -1;
 }
 
-void call_start(struct call *call, struct world *world, struct pl_conn *conn, size_t request_bytes)
+static void start(struct call *call, struct world *world, struct pl_conn *conn,
+                  size_t request_bytes, bool compress)
 {
     *call = (struct call){.world = world, .code = PARLEY_UNKNOWN};
-    const struct pl_open open = {.path = "/test.Echo/Echo", .timeout_ns = INT64_MAX, .user = call};
+    const struct pl_open open = {
+        .path = "/test.Echo/Echo", .timeout_ns = INT64_MAX, .user = call, .compress = compress};
     struct pl_error err = PL_ERROR_INIT;
     if (pl_session_open(pl_conn_session(conn), &open, &call->stream, &err) != PARLEY_OK) {
         fail_msg("open: %s", err.text);
     }
     write_message(call->stream, request_bytes);
     pl_stream_half_close(call->stream);
+}
+
+void call_start(struct call *call, struct world *world, struct pl_conn *conn, size_t request_bytes)
+{
+    start(call, world, conn, request_bytes, false);
+}
+
+void call_start_compressed(struct call *call, struct world *world, struct pl_conn *conn,
+                           size_t request_bytes)
+{
+    start(call, world, conn, request_bytes, true);
 }
 
 void world_echo(struct world *world, struct pl_conn *conn, size_t bytes)

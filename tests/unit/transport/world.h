@@ -74,6 +74,9 @@ int world_raw_socket(struct world *world);
 /* Read a raw socket to its end while the loop turns. @return bytes; -1: reset */
 long world_raw_read(struct world *world, int fd, char *out, size_t size);
 void call_start(struct call *call, struct world *world, struct pl_conn *conn, size_t request_bytes);
+/* The same, with gzip. */
+void call_start_compressed(struct call *call, struct world *world, struct pl_conn *conn,
+                           size_t request_bytes);
 /* One echo of `bytes` bytes there and back. */
 void world_echo(struct world *world, struct pl_conn *conn, size_t bytes);
 /* Close both ends and wait. */
