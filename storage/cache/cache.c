@@ -108,6 +108,7 @@ static void submit(struct store *base, struct store_request *request)
     case STORE_OP_APPEND:
     case STORE_OP_CREATE:
     case STORE_OP_CHANGE_MEMBERS:
+    case STORE_OP_SET_RETENTION:
     case STORE_OP_TRIM:
         cache_write_submit(cache, request);
         return;

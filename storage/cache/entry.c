@@ -105,7 +105,7 @@ struct pl_buf *cache_encode_role(enum store_role role, int64_t expires_at_ms, ui
 struct pl_buf *cache_encode_conversation(const struct store_conversation *conversation,
                                          int64_t expires_at_ms)
 {
-    size_t len = 4 * 8 + 2 * 4 + conversation->title.len + conversation->created_by.len;
+    size_t len = 6 * 8 + 2 * 4 + conversation->title.len + conversation->created_by.len;
     struct pl_buf *buf = new_entry(CACHE_CONVERSATION, CACHE_VALUE, expires_at_ms, 0, len);
     if (buf != NULL) {
         uint8_t *to = put_i64(buf->data + HEADER, conversation->created_at_ms);
@@ -115,7 +115,9 @@ struct pl_buf *cache_encode_conversation(const struct store_conversation *conver
         to = put_number(to, conversation->title.len, 4);
         to = put_number(to, conversation->created_by.len, 4);
         to = put_bytes(to, conversation->title);
-        (void)put_bytes(to, conversation->created_by);
+        to = put_bytes(to, conversation->created_by);
+        to = put_i64(to, conversation->retention.age_ms);
+        (void)put_i64(to, conversation->retention.messages);
     }
     return buf;
 }
@@ -269,6 +271,8 @@ bool cache_decode_conversation(const struct cache_entry *entry,
     conversation->created_by.len = (size_t)take_number(&input, 4);
     take_bytes(&input, &conversation->title);
     take_bytes(&input, &conversation->created_by);
+    conversation->retention.age_ms = take_i64(&input);
+    conversation->retention.messages = take_i64(&input);
     return entry->form == CACHE_VALUE && !input.is_short && input.left == 0;
 }
 

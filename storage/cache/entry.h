@@ -9,7 +9,9 @@
 
 #include "base/buf.h"
 
-/* Part of every key. Raise it whenever the bytes of an entry change their meaning. */
+/* Part of every key. Raise it when bytes change their meaning; but nodes with two schemas do not
+ * delete each other's entries. Where a version can see that the bytes are another's, by how many
+ * there are, it reads the store instead, and the number stays. */
 #define CACHE_SCHEMA 1
 
 #define CACHE_BLOCK_EVENTS 64

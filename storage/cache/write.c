@@ -36,6 +36,7 @@ struct write {
         struct store_append append;
         struct store_create create;
         struct store_change_members change;
+        struct store_set_retention set;
         struct store_trim trim;
     } inner;
 };
@@ -215,7 +216,7 @@ static void give_results(const struct write *write)
         trim->trimmed = write->inner.trim.trimmed;
         trim->first_seq = write->inner.trim.first_seq;
         trim->has_more = write->inner.trim.has_more;
-    } else {
+    } else if (outer->op == STORE_OP_CHANGE_MEMBERS) {
         struct store_change_members *change = (struct store_change_members *)outer;
         change->head_seq = write->inner.change.head_seq;
     }
@@ -264,6 +265,8 @@ static void copy_request(struct write *write, const struct store_request *reques
         write->inner.create = *(const struct store_create *)request;
     } else if (request->op == STORE_OP_TRIM) {
         write->inner.trim = *(const struct store_trim *)request;
+    } else if (request->op == STORE_OP_SET_RETENTION) {
+        write->inner.set = *(const struct store_set_retention *)request;
     } else {
         write->inner.change = *(const struct store_change_members *)request;
     }

@@ -35,10 +35,11 @@ struct table {
 static const struct table conversations = {
     .name = "conversation",
     .columns = "bucket, id, serial, title, created_by, created_at_ms, head_seq, first_seq, ordinal,"
-               " last_at_ms, member_count, members_seq",
+               " last_at_ms, member_count, members_seq, retention_age_ms, retention_messages",
     .checked = "CONCAT_WS('|', bucket, id, serial, title, created_by, created_at_ms, head_seq,"
-               " first_seq, ordinal, last_at_ms, member_count, members_seq)",
-    .count = 12,
+               " first_seq, ordinal, last_at_ms, member_count, members_seq, retention_age_ms,"
+               " retention_messages)",
+    .count = 14,
 };
 static const struct table messages = {
     .name = "message",

@@ -236,12 +236,13 @@ void mdb_members_change(struct shard_writer *writer, struct store_change_members
 static void insert_conversation(struct shard_writer *writer, const struct store_create *create,
                                 struct mdb_head *head)
 {
-    mdb_sql_format(mdb_writer_sql(writer), "isssii",
+    mdb_sql_format(mdb_writer_sql(writer), "isssiiii",
                    "INSERT INTO conversation (bucket, id, title, created_by, created_at_ms,"
-                   " head_seq, first_seq, ordinal, last_at_ms, member_count, members_seq)"
-                   " VALUES (?, ?, ?, ?, ?, 0, 1, 0, ?, 0, 0)",
+                   " head_seq, first_seq, ordinal, last_at_ms, member_count, members_seq,"
+                   " retention_age_ms, retention_messages)"
+                   " VALUES (?, ?, ?, ?, ?, 0, 1, 0, ?, 0, 0, ?, ?)",
                    head->bucket, head->id, create->title, create->creator, writer->now_ms,
-                   writer->now_ms);
+                   writer->now_ms, create->retention.age_ms, create->retention.messages);
     if (mdb_writer_run(writer)) {
         head->serial = mdb_conn_insert_id(writer->conn);
         head->number = mdb_number(head->bucket, head->serial);
@@ -257,14 +258,15 @@ static void describe(struct shard_writer *writer, const struct mdb_head *head,
     struct pl_arena *arena = &create->request.arena;
     *out = (struct store_conversation){.id = mdb_writer_copy(writer, arena, head->id)};
     mdb_sql_format(mdb_writer_sql(writer), "is",
-                   "SELECT title, created_by, created_at_ms FROM conversation WHERE bucket=? AND"
-                   " id=?",
+                   "SELECT title, created_by, created_at_ms, retention_age_ms, retention_messages"
+                   " FROM conversation WHERE bucket=? AND id=?",
                    head->bucket, head->id);
     mdb_conn_start(writer->conn, &writer->sql);
     if (mdb_conn_row(writer->conn)) {
         out->title = mdb_writer_copy(writer, arena, mdb_conn_bytes(writer->conn, 0));
         out->created_by = mdb_writer_copy(writer, arena, mdb_conn_bytes(writer->conn, 1));
         out->created_at_ms = mdb_conn_i64(writer->conn, 2);
+        out->retention = mdb_conn_retention(writer->conn, 3);
     }
     if (!mdb_writer_finish(writer)) {
         return;

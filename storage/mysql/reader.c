@@ -83,15 +83,15 @@ static bool copy(const struct mdb_conn *conn, unsigned column, struct pl_arena *
 
 /* ---- conversations ---- */
 
-#define ROLE_COLUMN  9 /* NULL: no such conversation, or the user is no member */
-#define EPOCH_COLUMN 10
+#define ROLE_COLUMN  11 /* NULL: no such conversation, or the user is no member */
+#define EPOCH_COLUMN 12
 
 /* One SELECT that gives the conversation as `user` sees it (len 0: anybody): always one row. */
 static void add_conversation(struct mdb_sql *sql, struct store_bytes id, struct store_bytes user)
 {
-    mdb_sql_add(sql,
-                "SELECT c.bucket, c.serial, c.title, c.created_by, c.created_at_ms, c.head_seq,"
-                " c.ordinal, c.member_count, c.first_seq, ");
+    mdb_sql_add(
+        sql, "SELECT c.bucket, c.serial, c.title, c.created_by, c.created_at_ms, c.head_seq,"
+             " c.ordinal, c.member_count, c.first_seq, c.retention_age_ms, c.retention_messages, ");
     mdb_sql_add(sql, user.len == 0 ? "c.serial*0" : "m.role");
     mdb_sql_format(sql, "is",
                    ", p.epoch FROM shard_place p LEFT JOIN conversation c ON c.bucket=? AND c.id=?",
@@ -119,6 +119,7 @@ static bool take_conversation(struct shard_reader *reader, struct store_conversa
     out->ordinal = mdb_conn_i64(conn, 6);
     out->member_count = mdb_conn_i64(conn, 7);
     found->first_seq = mdb_conn_i64(conn, 8);
+    out->retention = mdb_conn_retention(conn, 9);
     out->role = (enum store_role)mdb_conn_i64(conn, ROLE_COLUMN);
     if (arena != NULL &&
         (!copy(conn, 2, arena, &out->title) || !copy(conn, 3, arena, &out->created_by))) {
@@ -509,9 +510,11 @@ static void take_expired(struct shard_reader *reader, struct store_list_expired 
             shard_fail_memory(&list->request.error);
             return;
         }
+        const struct store_retention kept =
+            shard_retention(&list->retention, mdb_conn_retention(conn, 4));
         if (!mdb_conn_is_null(conn, 2) &&
-            shard_is_expired(&list->retention, list->now_ms, mdb_conn_i64(conn, 1),
-                             mdb_conn_i64(conn, 2), mdb_conn_i64(conn, 3))) {
+            shard_is_expired(&kept, list->now_ms, mdb_conn_i64(conn, 1), mdb_conn_i64(conn, 2),
+                             mdb_conn_i64(conn, 3))) {
             rows[list->count++] = *last;
         }
     }
@@ -521,18 +524,25 @@ static void take_expired(struct shard_reader *reader, struct store_list_expired 
 }
 
 /* Of each conversation the oldest event that is there, if there is one. What was left here when a
- * bucket moved does no harm: it is trimmed where the bucket is, if it is to be trimmed there. */
+ * bucket moved does no harm: it is trimmed where the bucket is, if it is to be trimmed there.
+ * The conditions are written as ranges of the index. */
 static void list_expired(struct shard_reader *reader, struct store_list_expired *list)
 {
     struct store_bytes last = {"", 0};
+    struct mdb_sql *sql = begin_sql(reader);
+    bool is_own = shard_keeps_all(&list->retention);
     list->count = 0;
-    mdb_sql_format(begin_sql(reader), "isi",
-                   "SELECT c.id, c.ordinal, m.created_at_ms, m.ordinal FROM (SELECT bucket, id,"
-                   " serial, first_seq, ordinal FROM conversation WHERE bucket=? AND id>?"
-                   " ORDER BY id LIMIT ?) c LEFT JOIN message m ON"
+    mdb_sql_add(sql, "SELECT c.id, c.ordinal, m.created_at_ms, m.ordinal, c.retention_age_ms,"
+                     " c.retention_messages FROM (SELECT bucket, id, serial, first_seq, ordinal,"
+                     " retention_age_ms, retention_messages FROM conversation FORCE INDEX ");
+    mdb_sql_add(sql, is_own ? "(conversation_retention) WHERE (retention_age_ms<>0 OR"
+                              " (retention_age_ms=0 AND retention_messages<>0)) AND"
+                            : "(PRIMARY) WHERE");
+    mdb_sql_format(sql, "isi",
+                   " bucket=? AND id>? ORDER BY id LIMIT ?) c LEFT JOIN message m ON"
                    " m.conversation=(c.bucket<<40)+c.serial AND m.seq=c.first_seq ORDER BY c.id",
                    (int64_t)list->bucket, list->after, (int64_t)shard_page_limit(list->limit));
-    mdb_conn_start(reader->conn, &reader->sql);
+    mdb_conn_start(reader->conn, sql);
     take_expired(reader, list, &last);
     if (finish(reader, &list->request.error) == PARLEY_OK) {
         shard_give_expired(&reader->rows, list, last);

@@ -8,12 +8,13 @@
 
 #include "shard/rules.h"
 
-/* The first seq that is there, and the events from it on. */
+/* The first seq that is there, what is kept, and the events from it on. */
 static void add_oldest(const struct mdb_head *head, const struct store_trim *trim,
                        struct mdb_sql *sql)
 {
     mdb_sql_format(sql, "isiisi",
-                   "SELECT first_seq FROM conversation WHERE bucket=? AND id=?;"
+                   "SELECT first_seq, retention_age_ms, retention_messages FROM conversation WHERE"
+                   " bucket=? AND id=?;"
                    "SELECT seq, created_at_ms, ordinal FROM message WHERE conversation=? AND seq>="
                    "(SELECT first_seq FROM conversation WHERE bucket=? AND id=?)"
                    " ORDER BY seq LIMIT ?",
@@ -26,13 +27,17 @@ static void count_expired(struct shard_writer *writer, const struct mdb_head *he
                           struct store_trim *trim)
 {
     struct mdb_conn *conn = writer->conn;
+    struct store_retention kept = {0};
     add_oldest(head, trim, mdb_writer_sql(writer));
     mdb_conn_start(conn, &writer->sql);
-    trim->first_seq = mdb_conn_row(conn) ? mdb_conn_i64(conn, 0) : 0;
+    if (mdb_conn_row(conn)) {
+        trim->first_seq = mdb_conn_i64(conn, 0);
+        kept = shard_retention(&trim->retention, mdb_conn_retention(conn, 1));
+    }
     if (mdb_conn_next(conn)) {
         while (mdb_conn_row(conn) &&
-               shard_is_expired(&trim->retention, trim->now_ms, head->ordinal,
-                                mdb_conn_i64(conn, 1), mdb_conn_i64(conn, 2))) {
+               shard_is_expired(&kept, trim->now_ms, head->ordinal, mdb_conn_i64(conn, 1),
+                                mdb_conn_i64(conn, 2))) {
             trim->trimmed++;
         }
     }
@@ -53,6 +58,20 @@ static void remove_events(struct shard_writer *writer, const struct mdb_head *he
                    head->id);
     (void)mdb_writer_run(writer);
     trim->first_seq = next;
+}
+
+void mdb_set_retention(struct shard_writer *writer, struct store_set_retention *set,
+                       const struct mdb_head *head)
+{
+    enum store_role role =
+        head->serial == 0 ? STORE_ROLE_NONE : mdb_writer_role(writer, head, set->actor);
+    if (mdb_writer_is_well(writer) && shard_may_set_retention(head->serial != 0, role, set)) {
+        mdb_sql_format(mdb_writer_sql(writer), "iiis",
+                       "UPDATE conversation SET retention_age_ms=?, retention_messages=? WHERE"
+                       " bucket=? AND id=?",
+                       set->retention.age_ms, set->retention.messages, head->bucket, head->id);
+        (void)mdb_writer_run(writer);
+    }
 }
 
 void mdb_trim(struct shard_writer *writer, struct store_trim *trim, const struct mdb_head *head)

@@ -155,6 +155,9 @@ static void do_write(struct shard_writer *writer, struct store_request *request,
     case STORE_OP_CHANGE_MEMBERS:
         mdb_members_change(writer, (struct store_change_members *)request, head);
         return;
+    case STORE_OP_SET_RETENTION:
+        mdb_set_retention(writer, (struct store_set_retention *)request, head);
+        return;
     case STORE_OP_TRIM:
         mdb_trim(writer, (struct store_trim *)request, head);
         return;

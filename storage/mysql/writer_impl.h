@@ -192,6 +192,8 @@ bool mdb_links_claim(struct shard_writer *writer, const struct mdb_head *head);
 bool mdb_links_load(struct shard_writer *writer, int64_t *last);
 
 /* trim.c */
+void mdb_set_retention(struct shard_writer *writer, struct store_set_retention *set,
+                       const struct mdb_head *head);
 void mdb_trim(struct shard_writer *writer, struct store_trim *trim, const struct mdb_head *head);
 
 #endif /* PARLEY_MYSQL_WRITER_IMPL_H */

@@ -65,6 +65,14 @@ static enum parley_code check_append(struct store_append *append, struct pl_erro
     return code == PARLEY_OK ? check_len(err, "body", append->body, STORE_BODY_MAX) : code;
 }
 
+static enum parley_code check_own_retention(const struct store_retention *retention,
+                                            struct pl_error *err)
+{
+    return retention->age_ms >= STORE_KEEP_ALL && retention->messages >= STORE_KEEP_ALL
+               ? PARLEY_OK
+               : pl_fail_field(err, "retention", "retention is negative");
+}
+
 static enum parley_code check_create(struct store_create *create, struct pl_error *err)
 {
     enum parley_code code = check_id(err, "conversation_id", create->conversation_id);
@@ -76,6 +84,9 @@ static enum parley_code check_create(struct store_create *create, struct pl_erro
     }
     if (code == PARLEY_OK && !pl_text_is_utf8(create->title.data, create->title.len)) {
         code = pl_fail_field(err, "title", "title is not UTF-8");
+    }
+    if (code == PARLEY_OK) {
+        code = check_own_retention(&create->retention, err);
     }
     return code == PARLEY_OK ? check_users(err, "members", create->members, create->member_count)
                              : code;
@@ -106,6 +117,16 @@ static enum parley_code check_change(struct store_change_members *change, struct
     default:
         return pl_fail_field(err, "kind", "kind %d is no change of members", (int)change->kind);
     }
+}
+
+static enum parley_code check_set_retention(const struct store_set_retention *set,
+                                            struct pl_error *err)
+{
+    enum parley_code code = check_id(err, "conversation_id", set->conversation_id);
+    if (code == PARLEY_OK) {
+        code = check_id(err, "actor", set->actor);
+    }
+    return code == PARLEY_OK ? check_own_retention(&set->retention, err) : code;
 }
 
 static enum parley_code check_read(struct store_read *read, struct pl_error *err)
@@ -203,6 +224,8 @@ enum parley_code shard_check(struct store_request *request)
         return check_create((struct store_create *)request, err);
     case STORE_OP_CHANGE_MEMBERS:
         return check_change((struct store_change_members *)request, err);
+    case STORE_OP_SET_RETENTION:
+        return check_set_retention((struct store_set_retention *)request, err);
     case STORE_OP_READ:
         return check_read((struct store_read *)request, err);
     case STORE_OP_GET:

@@ -4,19 +4,28 @@
 
 #include <string.h>
 
-bool shard_may_change(bool is_there, enum store_role role, struct store_change_members *change)
+static bool is_owner(bool is_there, enum store_role role, struct pl_error *err)
 {
-    struct pl_error *err = &change->request.error;
-    bool is_leave = change->kind == STORE_MEMBERS_LEFT;
-    if (!is_there || (role == STORE_ROLE_NONE && !is_leave)) {
+    if (!is_there || role == STORE_ROLE_NONE) {
         pl_fail(err, PARLEY_NOT_FOUND, "no such conversation, or the actor is no member");
         return false;
     }
-    if (role != STORE_ROLE_OWNER && !is_leave) {
-        pl_fail(err, PARLEY_PERMISSION_DENIED, "only an owner adds and removes members");
+    if (role != STORE_ROLE_OWNER) {
+        pl_fail(err, PARLEY_PERMISSION_DENIED, "only an owner may do this");
         return false;
     }
     return true;
+}
+
+bool shard_may_change(bool is_there, enum store_role role, struct store_change_members *change)
+{
+    bool may_leave = change->kind == STORE_MEMBERS_LEFT && is_there;
+    return may_leave || is_owner(is_there, role, &change->request.error);
+}
+
+bool shard_may_set_retention(bool is_there, enum store_role role, struct store_set_retention *set)
+{
+    return is_owner(is_there, role, &set->request.error);
 }
 
 bool shard_is_creator(struct store_create *create)
@@ -28,6 +37,20 @@ bool shard_is_creator(struct store_create *create)
         return false;
     }
     return true;
+}
+
+struct store_retention shard_retention(const struct store_retention *standard,
+                                       struct store_retention own)
+{
+    return (struct store_retention){
+        .age_ms = own.age_ms != 0 ? own.age_ms : standard->age_ms,
+        .messages = own.messages != 0 ? own.messages : standard->messages,
+    };
+}
+
+bool shard_keeps_all(const struct store_retention *retention)
+{
+    return retention->age_ms <= 0 && retention->messages <= 0;
 }
 
 bool shard_is_expired(const struct store_retention *retention, int64_t now_ms, int64_t head_ordinal,

@@ -23,6 +23,11 @@ void store_change_members(struct store *store, struct store_change_members *requ
     submit(store, &request->request, STORE_OP_CHANGE_MEMBERS);
 }
 
+void store_set_retention(struct store *store, struct store_set_retention *request)
+{
+    submit(store, &request->request, STORE_OP_SET_RETENTION);
+}
+
 void store_read(struct store *store, struct store_read *request)
 {
     submit(store, &request->request, STORE_OP_READ);
@@ -67,6 +72,8 @@ struct store_bytes store_request_conversation(const struct store_request *reques
         return ((const struct store_create *)request)->conversation_id;
     case STORE_OP_CHANGE_MEMBERS:
         return ((const struct store_change_members *)request)->conversation_id;
+    case STORE_OP_SET_RETENTION:
+        return ((const struct store_set_retention *)request)->conversation_id;
     case STORE_OP_READ:
         return ((const struct store_read *)request)->conversation_id;
     case STORE_OP_GET:
@@ -86,7 +93,8 @@ struct store_bytes store_request_conversation(const struct store_request *reques
 bool store_request_is_write(const struct store_request *request)
 {
     return request->op == STORE_OP_APPEND || request->op == STORE_OP_CREATE ||
-           request->op == STORE_OP_CHANGE_MEMBERS || request->op == STORE_OP_TRIM;
+           request->op == STORE_OP_CHANGE_MEMBERS || request->op == STORE_OP_SET_RETENTION ||
+           request->op == STORE_OP_TRIM;
 }
 
 void store_request_release(struct store_request *request)

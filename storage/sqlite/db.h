@@ -65,4 +65,11 @@ static inline struct store_bytes sqlite_column_bytes(sqlite3_stmt *statement, in
 /* The same, copied. data is NULL: no memory. */
 struct store_bytes sqlite_column_copy(sqlite3_stmt *statement, int index, struct pl_arena *arena);
 
+/* The two columns of a conversation's own limits. */
+static inline struct store_retention sqlite_column_retention(sqlite3_stmt *statement, int index)
+{
+    return (struct store_retention){sqlite3_column_int64(statement, index),
+                                    sqlite3_column_int64(statement, index + 1)};
+}
+
 #endif /* PARLEY_SQLITE_DB_H */

@@ -274,6 +274,8 @@ static struct sqlite_head *insert_conversation(struct shard_writer *writer,
     sqlite_bind_text(statement, 3, create->title);
     sqlite_bind_text(statement, 4, create->creator);
     sqlite_bind_i64(statement, 5, writer->now_ms);
+    sqlite_bind_i64(statement, 6, create->retention.age_ms);
+    sqlite_bind_i64(statement, 7, create->retention.messages);
     if (!sqlite_writer_run(writer, WRITE_CONVERSATION)) {
         return NULL;
     }
@@ -316,6 +318,7 @@ static void describe(struct shard_writer *writer, const struct sqlite_head *head
     out->title = sqlite_column_copy(statement, 0, arena);
     out->created_by = sqlite_column_copy(statement, 1, arena);
     out->created_at_ms = sqlite3_column_int64(statement, 2);
+    out->retention = sqlite_column_retention(statement, 3);
     (void)sqlite3_reset(statement);
     if (out->id.data == NULL || out->title.data == NULL || out->created_by.data == NULL) {
         sqlite_writer_break(writer, PARLEY_UNAVAILABLE, "no memory for a conversation");

@@ -22,14 +22,23 @@ enum statement {
     READ_MEMBERS,
     READ_LIST,
     READ_OLDEST,
+    READ_OLDEST_OWN,
     READ_STATEMENTS
 };
+
+/* Of each conversation the oldest event that is there, if there is one. */
+#define OLDEST(where)                                                                              \
+    "SELECT c.id, c.ordinal, m.created_at_ms, m.ordinal, c.retention_age_ms, c.retention_messages" \
+    " FROM conversation c LEFT JOIN message m ON m.conversation=c.number AND m.seq=c.first_seq"    \
+    " WHERE c.number>(SELECT coalesce(max(number), ?1) FROM conversation WHERE id=?3)"             \
+    " AND c.number<?2" where " ORDER BY c.number LIMIT ?4"
 
 static const char *const texts[READ_STATEMENTS] = {
     [READ_BEGIN] = "BEGIN",
     [READ_END] = "COMMIT",
     [READ_CONVERSATION] = "SELECT number, title, created_by, created_at_ms, head_seq, ordinal,"
-                          " member_count, first_seq FROM conversation WHERE id=?1",
+                          " member_count, first_seq, retention_age_ms, retention_messages"
+                          " FROM conversation WHERE id=?1",
     [READ_ROLE] = "SELECT role FROM member WHERE conversation=?1 AND user=?2",
     [READ_FORWARDS] =
         "SELECT seq, created_at_ms, ordinal, kind, role, sender, client_message_id, content_type,"
@@ -42,11 +51,8 @@ static const char *const texts[READ_STATEMENTS] = {
                      " ORDER BY user LIMIT ?3",
     [READ_LIST] = "SELECT conversation FROM user_conversation WHERE bucket=?1 AND user=?2 AND"
                   " conversation>?3 ORDER BY conversation LIMIT ?4",
-    [READ_OLDEST] =
-        "SELECT c.id, c.ordinal, m.created_at_ms, m.ordinal FROM conversation c LEFT JOIN message m"
-        " ON m.conversation=c.number AND m.seq=c.first_seq WHERE c.number>(SELECT"
-        " coalesce(max(number), ?1) FROM conversation WHERE id=?3) AND c.number<?2"
-        " ORDER BY c.number LIMIT ?4",
+    [READ_OLDEST] = OLDEST(""),
+    [READ_OLDEST_OWN] = OLDEST(" AND (c.retention_age_ms<>0 OR c.retention_messages<>0)"),
 };
 
 struct shard_reader {
@@ -93,6 +99,7 @@ static enum parley_code take_conversation(sqlite3_stmt *statement, struct store_
     out->head_seq = sqlite3_column_int64(statement, 4);
     out->ordinal = sqlite3_column_int64(statement, 5);
     out->member_count = sqlite3_column_int64(statement, 6);
+    out->retention = sqlite_column_retention(statement, 8);
     out->role = STORE_ROLE_NONE;
     if (arena == NULL) {
         return PARLEY_OK;
@@ -353,8 +360,10 @@ static void list_members(struct shard_reader *reader, struct store_list_members 
 /* Whether the conversation under the statement has an event that is not kept. */
 static bool is_expired(sqlite3_stmt *statement, const struct store_list_expired *list)
 {
+    const struct store_retention kept =
+        shard_retention(&list->retention, sqlite_column_retention(statement, 4));
     return sqlite3_column_type(statement, 2) != SQLITE_NULL &&
-           shard_is_expired(&list->retention, list->now_ms, sqlite3_column_int64(statement, 1),
+           shard_is_expired(&kept, list->now_ms, sqlite3_column_int64(statement, 1),
                             sqlite3_column_int64(statement, 2), sqlite3_column_int64(statement, 3));
 }
 
@@ -385,7 +394,8 @@ static void take_expired(struct shard_reader *reader, sqlite3_stmt *statement,
 
 static void list_expired(struct shard_reader *reader, struct store_list_expired *list)
 {
-    sqlite3_stmt *statement = reader->statements[READ_OLDEST];
+    sqlite3_stmt *statement =
+        reader->statements[shard_keeps_all(&list->retention) ? READ_OLDEST_OWN : READ_OLDEST];
     struct store_bytes last = {"", 0};
     list->count = 0;
     sqlite_bind_i64(statement, 1, sqlite_number_before(list->bucket));

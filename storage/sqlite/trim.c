@@ -9,24 +9,24 @@
 
 #include "shard/rules.h"
 
-/* The first seq that is there; 0: the transaction is broken. */
-static int64_t find_first(struct shard_writer *writer, const struct sqlite_head *head)
+/* The first seq that is there, and what is kept. */
+static void find_first(struct shard_writer *writer, const struct sqlite_head *head,
+                       struct store_trim *trim, struct store_retention *kept)
 {
     sqlite3_stmt *statement = writer->statements[WRITE_FIND_FIRST];
-    int64_t first_seq = 0;
     sqlite_bind_i64(statement, 1, head->number);
     if (sqlite_writer_first_row(writer, WRITE_FIND_FIRST)) {
-        first_seq = sqlite3_column_int64(statement, 0);
+        trim->first_seq = sqlite3_column_int64(statement, 0);
+        *kept = shard_retention(&trim->retention, sqlite_column_retention(statement, 1));
         (void)sqlite3_reset(statement);
     } else if (sqlite_writer_is_well(writer)) {
         sqlite_writer_break(writer, PARLEY_INTERNAL, "a conversation's row is gone");
     }
-    return first_seq;
 }
 
 /* Count the events from first_seq on that are not kept. */
 static void count_expired(struct shard_writer *writer, const struct sqlite_head *head,
-                          struct store_trim *trim)
+                          const struct store_retention *kept, struct store_trim *trim)
 {
     sqlite3_stmt *statement = writer->statements[WRITE_LIST_OLDEST];
     sqlite_bind_i64(statement, 1, head->number);
@@ -34,8 +34,7 @@ static void count_expired(struct shard_writer *writer, const struct sqlite_head 
     sqlite_bind_i64(statement, 3, (int64_t)trim->limit);
     int step = sqlite3_step(statement);
     for (; step == SQLITE_ROW; step = sqlite3_step(statement)) {
-        if (!shard_is_expired(&trim->retention, trim->now_ms, head->ordinal,
-                              sqlite3_column_int64(statement, 1),
+        if (!shard_is_expired(kept, trim->now_ms, head->ordinal, sqlite3_column_int64(statement, 1),
                               sqlite3_column_int64(statement, 2))) {
             break;
         }
@@ -73,9 +72,25 @@ static void remove_events(struct shard_writer *writer, int64_t number, struct st
     trim->first_seq = next;
 }
 
+void sqlite_writer_set_retention(struct shard_writer *writer, struct store_set_retention *set)
+{
+    const struct sqlite_head *head = sqlite_writer_find(writer, set->conversation_id);
+    enum store_role role =
+        head == NULL ? STORE_ROLE_NONE : sqlite_writer_role(writer, head, set->actor);
+    if (!sqlite_writer_is_well(writer) || !shard_may_set_retention(head != NULL, role, set)) {
+        return;
+    }
+    sqlite3_stmt *statement = writer->statements[WRITE_RETENTION];
+    sqlite_bind_i64(statement, 1, head->number);
+    sqlite_bind_i64(statement, 2, set->retention.age_ms);
+    sqlite_bind_i64(statement, 3, set->retention.messages);
+    (void)sqlite_writer_run(writer, WRITE_RETENTION);
+}
+
 void sqlite_writer_trim(struct shard_writer *writer, struct store_trim *trim)
 {
     const struct sqlite_head *head = sqlite_writer_find(writer, trim->conversation_id);
+    struct store_retention kept = {0};
     trim->trimmed = 0;
     if (head == NULL) {
         if (sqlite_writer_is_well(writer)) {
@@ -83,9 +98,9 @@ void sqlite_writer_trim(struct shard_writer *writer, struct store_trim *trim)
         }
         return;
     }
-    trim->first_seq = find_first(writer, head);
+    find_first(writer, head, trim, &kept);
     if (sqlite_writer_is_well(writer)) {
-        count_expired(writer, head, trim);
+        count_expired(writer, head, &kept, trim);
     }
     if (sqlite_writer_is_well(writer) && trim->trimmed > 0) {
         remove_events(writer, head->number, trim);

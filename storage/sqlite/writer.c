@@ -36,13 +36,13 @@ static const char *const texts[WRITE_STATEMENTS] = {
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [WRITE_FIND_CONVERSATION] = "SELECT number, head_seq, ordinal, last_at_ms, member_count"
                                 " FROM conversation WHERE id=?1",
-    [WRITE_DESCRIBE_CONVERSATION] = "SELECT title, created_by, created_at_ms FROM conversation"
-                                    " WHERE number=?1",
+    [WRITE_DESCRIBE_CONVERSATION] = "SELECT title, created_by, created_at_ms, retention_age_ms,"
+                                    " retention_messages FROM conversation WHERE number=?1",
     [WRITE_LAST_NUMBER] = "SELECT max(number) FROM conversation WHERE number BETWEEN ?1 AND ?2",
     [WRITE_CONVERSATION] =
         "INSERT INTO conversation (number, id, title, created_by, created_at_ms, head_seq,"
-        " first_seq, ordinal, last_at_ms, member_count) VALUES (?1, ?2, ?3, ?4, ?5, 0, 1, 0, ?5, "
-        "0)",
+        " first_seq, ordinal, last_at_ms, member_count, retention_age_ms, retention_messages)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, 0, 1, 0, ?5, 0, ?6, ?7)",
     [WRITE_HEAD] = "UPDATE conversation SET head_seq=?2, ordinal=?3, last_at_ms=?4, member_count=?5"
                    " WHERE number=?1",
     [WRITE_FIND_ROLE] = "SELECT role FROM member WHERE conversation=?1 AND user=?2",
@@ -60,7 +60,8 @@ static const char *const texts[WRITE_STATEMENTS] = {
         " ORDER BY o.id",
     [WRITE_LAST_OUTBOX] = "SELECT max(id) FROM outbox",
     [WRITE_FORGET_OUTBOX] = "DELETE FROM outbox WHERE id BETWEEN ?1 AND ?2",
-    [WRITE_FIND_FIRST] = "SELECT first_seq FROM conversation WHERE number=?1",
+    [WRITE_FIND_FIRST] = "SELECT first_seq, retention_age_ms, retention_messages FROM conversation"
+                         " WHERE number=?1",
     [WRITE_LIST_OLDEST] =
         "SELECT seq, created_at_ms, ordinal FROM message WHERE conversation=?1 AND"
         " seq>=?2 ORDER BY seq LIMIT ?3",
@@ -69,6 +70,8 @@ static const char *const texts[WRITE_STATEMENTS] = {
     [WRITE_TRIM_EVENTS] = "DELETE FROM message WHERE conversation=?1 AND seq BETWEEN ?2 AND ?3 AND"
                           " kind>1",
     [WRITE_FIRST] = "UPDATE conversation SET first_seq=?2 WHERE number=?1",
+    [WRITE_RETENTION] = "UPDATE conversation SET retention_age_ms=?2, retention_messages=?3"
+                        " WHERE number=?1",
 };
 
 /* ---- statements ---- */
@@ -266,6 +269,9 @@ static void do_request(struct shard_writer *writer, struct store_request *reques
         return;
     case STORE_OP_CHANGE_MEMBERS:
         sqlite_writer_change(writer, (struct store_change_members *)request);
+        return;
+    case STORE_OP_SET_RETENTION:
+        sqlite_writer_set_retention(writer, (struct store_set_retention *)request);
         return;
     case STORE_OP_TRIM:
         sqlite_writer_trim(writer, (struct store_trim *)request);

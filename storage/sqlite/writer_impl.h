@@ -39,6 +39,7 @@ enum sqlite_writer_statement {
     WRITE_TRIM_MESSAGES,
     WRITE_TRIM_EVENTS,
     WRITE_FIRST,
+    WRITE_RETENTION,
     WRITE_STATEMENTS
 };
 
@@ -114,6 +115,7 @@ void sqlite_writer_forget(struct shard_writer *writer, const struct shard_forget
 bool sqlite_writer_load_outbox(struct shard_writer *writer);
 
 /* trim.c */
+void sqlite_writer_set_retention(struct shard_writer *writer, struct store_set_retention *set);
 void sqlite_writer_trim(struct shard_writer *writer, struct store_trim *trim);
 
 #endif /* PARLEY_SQLITE_WRITER_IMPL_H */

@@ -28,6 +28,7 @@ struct conversation {
     struct store_event *events[EVENTS_MAX]; /* with their texts behind them */
     int64_t head_seq;
     int64_t first_seq;
+    struct store_retention retention;
 };
 
 struct database {
@@ -207,6 +208,7 @@ static void describe(struct conversation *conversation, struct store_bytes user,
         .ordinal = last != NULL ? last->ordinal : 0,
         .member_count = (int64_t)conversation->member_count,
         .role = role_of(conversation, user),
+        .retention = conversation->retention,
     };
 }
 
@@ -271,6 +273,7 @@ static struct conversation *add_conversation(struct database *database,
     copy_text(conversation->creator, sizeof(conversation->creator), create->creator);
     conversation->created_at_ms = now_ms;
     conversation->first_seq = 1;
+    conversation->retention = create->retention;
     return conversation;
 }
 
@@ -343,6 +346,20 @@ static void change_members(struct database *database, struct store_change_member
         add_event(conversation, &event, now_ms, added);
     }
     change->head_seq = conversation->head_seq;
+}
+
+static void set_retention(const struct database *database, struct store_set_retention *set)
+{
+    struct conversation *conversation =
+        open_for(database, set->conversation_id, set->actor, &set->request.error);
+    if (conversation == NULL) {
+        return;
+    }
+    if (role_of(conversation, set->actor) != STORE_ROLE_OWNER) {
+        (void)pl_fail(&set->request.error, PARLEY_PERMISSION_DENIED, "not an owner");
+        return;
+    }
+    conversation->retention = set->retention;
 }
 
 static void read_log(const struct database *database, struct store_read *read)
@@ -453,6 +470,9 @@ void database_run(struct database *database, struct store_request *request, int6
     case STORE_OP_CHANGE_MEMBERS:
         change_members(database, PL_CONTAINER_OF(request, struct store_change_members, request),
                        now_ms, event);
+        break;
+    case STORE_OP_SET_RETENTION:
+        set_retention(database, PL_CONTAINER_OF(request, struct store_set_retention, request));
         break;
     case STORE_OP_READ:
         read_log(database, PL_CONTAINER_OF(request, struct store_read, request));

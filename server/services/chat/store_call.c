@@ -97,6 +97,9 @@ static void submit(struct store_call *pending, struct store *store, enum store_o
     case STORE_OP_CHANGE_MEMBERS:
         store_change_members(store, &pending->store.change);
         break;
+    case STORE_OP_SET_RETENTION:
+        store_set_retention(store, &pending->store.retention);
+        break;
     case STORE_OP_READ:
         store_read(store, &pending->store.read);
         break;

@@ -38,6 +38,7 @@ struct store_call {
         struct store_append append;
         struct store_create create;
         struct store_change_members change;
+        struct store_set_retention retention;
         struct store_read read;
         struct store_get get;
         struct store_list_conversations conversations;

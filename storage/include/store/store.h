@@ -35,6 +35,7 @@
 #define STORE_TRIM_MAX         1000  /* events in one request */
 #define STORE_BUCKETS          4096  /* what conversations are spread over */
 #define STORE_HEAD_UNKNOWN     (-1)  /* for now: see struct store_heads */
+#define STORE_KEEP_ALL         (-1)  /* see struct store_retention */
 
 struct store; /* opaque */
 
@@ -99,6 +100,15 @@ struct store_event {
     struct store_bytes body; /* messages: the body. Members events: the users (store_next_id) */
 };
 
+/* What of a log is kept. An event goes when either limit says so, and the events before it go with
+ * it; seq and ordinal count on. 0: no such limit; of a conversation's own limits: as the default
+ * says, and STORE_KEEP_ALL: no such limit. */
+struct store_retention {
+    int64_t age_ms; /* older ones go */
+    int64_t
+        messages; /* so many of the newest messages stay, and what came after the first of them */
+};
+
 struct store_conversation {
     struct store_bytes id;
     struct store_bytes title;
@@ -107,7 +117,8 @@ struct store_conversation {
     int64_t head_seq;
     int64_t ordinal;
     int64_t member_count;
-    enum store_role role; /* of the user who asked */
+    enum store_role role;             /* of the user who asked */
+    struct store_retention retention; /* its own */
 };
 
 struct store_member {
@@ -119,6 +130,7 @@ enum store_op {
     STORE_OP_APPEND,
     STORE_OP_CREATE,
     STORE_OP_CHANGE_MEMBERS,
+    STORE_OP_SET_RETENTION,
     STORE_OP_READ,
     STORE_OP_GET,
     STORE_OP_LIST_CONVERSATIONS,
@@ -161,6 +173,7 @@ struct store_create {
     struct store_bytes creator; /* becomes owner */
     const struct store_bytes *members;
     size_t member_count;
+    struct store_retention retention;       /* its own */
     struct store_conversation conversation; /* result */
     bool created;                           /* result */
 };
@@ -179,6 +192,16 @@ struct store_change_members {
     size_t user_count;
     enum store_role role; /* ADDED */
     int64_t head_seq;     /* result: after the change */
+};
+
+/* Set a conversation's own limits, in place of those it had. There is no event. Fails with
+ * NOT_FOUND: no such conversation or the actor is no member; PERMISSION_DENIED: the actor is no
+ * owner. */
+struct store_set_retention {
+    struct store_request request;
+    struct store_bytes conversation_id;
+    struct store_bytes actor;
+    struct store_retention retention;
 };
 
 /* Read a part of a log. Forwards: from_seq, from_seq+1, ... Backwards: from_seq, from_seq-1, ...
@@ -241,20 +264,13 @@ struct store_heads {
     const int64_t *head_seqs; /* result: of each; 0: no such conversation; or STORE_HEAD_UNKNOWN */
 };
 
-/* What of a log is kept. An event goes when either limit says so, and the events before it go with
- * it; seq and ordinal count on. 0: no such limit. */
-struct store_retention {
-    int64_t age_ms; /* older ones go */
-    int64_t
-        messages; /* so many of the newest messages stay, and what came after the first of them */
-};
-
 /* Which conversations of a bucket have something to trim. A bucket is walked in pages, in an order
- * of the store's own: `limit` conversations are looked at, those after `after`. */
+ * of the store's own: `limit` conversations are looked at, those after `after`; without a default
+ * only those with limits of their own. */
 struct store_list_expired {
     struct store_request request;
-    struct store_retention retention;
-    int64_t now_ms; /* wall clock */
+    struct store_retention retention; /* the default */
+    int64_t now_ms;                   /* wall clock */
     unsigned bucket;
     struct store_bytes after; /* len 0: from the first */
     size_t limit;
@@ -268,10 +284,10 @@ struct store_list_expired {
 struct store_trim {
     struct store_request request;
     struct store_bytes conversation_id;
-    struct store_retention retention;
-    int64_t now_ms;    /* wall clock */
-    size_t limit;      /* 1 to STORE_TRIM_MAX */
-    size_t trimmed;    /* result: how many went */
+    struct store_retention retention; /* the default */
+    int64_t now_ms;                   /* wall clock */
+    size_t limit;                     /* 1 to STORE_TRIM_MAX */
+    size_t trimmed;                   /* result: how many went */
     int64_t first_seq; /* result: first seq that still exists; after the head if none does */
     bool has_more;     /* result: there may be more to trim */
 };
@@ -295,6 +311,7 @@ struct store_listener {
 void store_append(struct store *store, struct store_append *request);
 void store_create(struct store *store, struct store_create *request);
 void store_change_members(struct store *store, struct store_change_members *request);
+void store_set_retention(struct store *store, struct store_set_retention *request);
 void store_read(struct store *store, struct store_read *request);
 void store_get(struct store *store, struct store_get *request);
 void store_list_conversations(struct store *store, struct store_list_conversations *request);
@@ -305,7 +322,7 @@ void store_trim(struct store *store, struct store_trim *request);
 
 /* The conversation that a request is about. len 0: none, or many. */
 struct store_bytes store_request_conversation(const struct store_request *request);
-/* It may change a log. */
+/* It may change what is stored. */
 bool store_request_is_write(const struct store_request *request);
 
 /* Free the results of a request that is done. The request struct itself is the caller's. */

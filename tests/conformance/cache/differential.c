@@ -62,6 +62,8 @@ static void expect_conversation(const struct store_conversation *a,
     assert_int_equal(a->ordinal, b->ordinal);
     assert_int_equal(a->member_count, b->member_count);
     assert_int_equal(a->role, b->role);
+    assert_int_equal(a->retention.age_ms, b->retention.age_ms);
+    assert_int_equal(a->retention.messages, b->retention.messages);
 }
 
 static void expect_event(const struct store_event *a, const struct store_event *b)
@@ -177,6 +179,18 @@ static void trim(struct work *work)
                     1 + below(work, 40));
 }
 
+static void set_retention(struct work *work)
+{
+    struct ask ask;
+    ask_init(&ask);
+    ask.set.conversation_id = bytes_of(rooms[below(work, ROOMS + 1)]);
+    ask.set.actor = bytes_of(users[below(work, 2)]); /* bob is refused */
+    ask.set.retention = (struct store_retention){below(work, 1000), 1 + below(work, 1000)};
+    store_set_retention(any_node(work), &ask.set);
+    (void)ask_code(&ask);
+    ask_release(&ask);
+}
+
 static void hurt(struct work *work)
 {
     struct memcached_server *server = &work->town.servers[1];
@@ -208,8 +222,10 @@ static void take_step(struct work *work)
         compare_get(work);
     } else if (dice < 88) {
         send(work);
-    } else if (dice < 95) {
+    } else if (dice < 93) {
         change(work);
+    } else if (dice < 95) {
+        set_retention(work);
     } else if (dice < 98) {
         trim(work);
     } else {

@@ -16,6 +16,7 @@ struct watched_request {
         struct store_append append;
         struct store_create create;
         struct store_change_members change;
+        struct store_set_retention set;
         struct store_read read;
         struct store_get get;
         struct store_list_conversations list;
@@ -35,6 +36,8 @@ static size_t request_size(enum store_op op)
         return sizeof(struct store_create);
     case STORE_OP_CHANGE_MEMBERS:
         return sizeof(struct store_change_members);
+    case STORE_OP_SET_RETENTION:
+        return sizeof(struct store_set_retention);
     case STORE_OP_READ:
         return sizeof(struct store_read);
     case STORE_OP_GET:

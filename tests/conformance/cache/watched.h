@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-#define WATCHED_OPS 10
+#define WATCHED_OPS (STORE_OP_TRIM + 1)
 
 struct watched_request;
 

@@ -15,6 +15,7 @@ struct ask {
         struct store_append append;
         struct store_create create;
         struct store_change_members change;
+        struct store_set_retention set;
         struct store_read read;
         struct store_get get;
         struct store_list_conversations list;

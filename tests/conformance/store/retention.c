@@ -262,13 +262,19 @@ static void test_trims_at_once_take_each_event_once(void **state)
 
 /* ---- finding what is to be trimmed ---- */
 
+#define AFTER_SIZE 65
+#define IN_ONE     3
+
+/* All of bucket 0. */
+static const char *const in_one[IN_ONE] = {"c19576", "c19591", "c21260"};
+
 /* One page; adds the names, separated by blanks. Returns whether there is another after `after`. */
-static bool list_page(struct world *world, unsigned bucket, char *after, size_t after_size,
-                      char *out, size_t size)
+static bool list_page(struct world *world, struct store_retention retention, unsigned bucket,
+                      char *after, char *out, size_t size)
 {
     struct ask ask;
     ask_init(&ask);
-    ask.expired.retention = five_messages;
+    ask.expired.retention = retention;
     ask.expired.now_ms = now_ms();
     ask.expired.bucket = bucket;
     ask.expired.after = bytes_of(after);
@@ -281,7 +287,7 @@ static bool list_page(struct world *world, unsigned bucket, char *after, size_t 
                        (int)ask.expired.ids[i].len, ask.expired.ids[i].data);
     }
     bool has_more = ask.expired.last.len > 0;
-    (void)snprintf(after, after_size, "%.*s", (int)ask.expired.last.len, ask.expired.last.data);
+    (void)snprintf(after, AFTER_SIZE, "%.*s", (int)ask.expired.last.len, ask.expired.last.data);
     ask_release(&ask);
     return has_more;
 }
@@ -290,8 +296,8 @@ static void list_all(struct world *world, char *out, size_t size)
 {
     out[0] = '\0';
     for (unsigned bucket = 0; bucket < STORE_BUCKETS; bucket++) {
-        char after[65] = "";
-        while (list_page(world, bucket, after, sizeof(after), out, size)) {
+        char after[AFTER_SIZE] = "";
+        while (list_page(world, five_messages, bucket, after, out, size)) {
         }
     }
 }
@@ -326,26 +332,198 @@ static void test_conversations_that_are_past_what_is_kept_are_found(void **state
     assert_string_equal(names, "");
 }
 
-static void test_a_bucket_with_many_conversations_is_walked_in_pages(void **state)
+/* Bucket 0, a conversation at a time. Returns how many pages there were. */
+static unsigned walk_bucket(struct world *world, struct store_retention retention, char *names,
+                            size_t size)
 {
-    enum {
-        IN_ONE = 3
-    };
-    /* All of bucket 0. */
-    static const char *const ids[IN_ONE] = {"c19576", "c19591", "c21260"};
-    struct world *world = *state;
-    char names[256] = "";
-    char after[65] = "";
+    char after[AFTER_SIZE] = "";
     unsigned pages = 1;
-    for (size_t i = 0; i < IN_ONE; i++) {
-        world_create(world, ids[i], "alice", "");
-        world_fill(world, ids[i], "alice", "m", i == 1 ? 1 : 6);
-    }
-    while (list_page(world, 0, after, sizeof(after), names, sizeof(names))) {
+    names[0] = '\0';
+    while (list_page(world, retention, 0, after, names, size)) {
         pages++;
     }
-    assert_int_equal(pages, IN_ONE + 1);
+    return pages;
+}
+
+static void test_a_bucket_with_many_conversations_is_walked_in_pages(void **state)
+{
+    struct world *world = *state;
+    char names[256];
+    for (size_t i = 0; i < IN_ONE; i++) {
+        world_create(world, in_one[i], "alice", "");
+        world_fill(world, in_one[i], "alice", "m", i == 1 ? 1 : 6);
+    }
+    assert_int_equal(walk_bucket(world, five_messages, names, sizeof(names)), IN_ONE + 1);
     assert_string_equal(names, "c19576 c21260");
+}
+
+/* ---- a conversation's own limits ---- */
+
+static const struct store_retention no_default = {0};
+
+static enum parley_code set_own(struct world *world, const char *conversation, const char *actor,
+                                struct store_retention retention)
+{
+    struct ask ask;
+    ask_init(&ask);
+    ask.set.conversation_id = bytes_of(conversation);
+    ask.set.actor = bytes_of(actor);
+    ask.set.retention = retention;
+    store_set_retention(world->store, &ask.set);
+    enum parley_code code = ask_code(&ask);
+    ask_release(&ask);
+    return code;
+}
+
+/* Create with limits, as alice; returns those that it has. */
+static struct store_retention create_own(struct world *world, const char *conversation,
+                                         struct store_retention retention)
+{
+    struct ask ask;
+    ask_init(&ask);
+    ask.create.conversation_id = bytes_of(conversation);
+    ask.create.creator = bytes_of("alice");
+    ask.create.retention = retention;
+    store_create(world->store, &ask.create);
+    assert_int_equal(ask_code(&ask), PARLEY_OK);
+    struct store_retention own = ask.create.conversation.retention;
+    ask_release(&ask);
+    return own;
+}
+
+static void check_same(struct store_retention is, struct store_retention should)
+{
+    assert_int_equal(is.age_ms, should.age_ms);
+    assert_int_equal(is.messages, should.messages);
+}
+
+/* What every way to ask for the conversation tells. */
+static void check_own(struct world *world, const char *conversation, struct store_retention own)
+{
+    struct ask ask;
+    world_get(world, &ask, conversation, "alice");
+    check_same(ask.get.conversation.retention, own);
+    assert_int_equal(ask.get.conversation.head_seq, 1); /* it is no event */
+    ask_release(&ask);
+    ask_init(&ask);
+    ask.list.user = bytes_of("alice");
+    ask.list.limit = 10;
+    store_list_conversations(world->store, &ask.list);
+    assert_int_equal(ask_code(&ask), PARLEY_OK);
+    assert_int_equal(ask.list.count, 1);
+    check_same(ask.list.conversations[0].retention, own);
+    ask_release(&ask);
+}
+
+static void test_limits_of_its_own_are_told_and_changed(void **state)
+{
+    static const struct store_retention first = {.age_ms = 3 * DAY_MS, .messages = 7};
+    static const struct store_retention second = {.age_ms = STORE_KEEP_ALL};
+    struct world *world = *state;
+    check_same(create_own(world, "c1", first), first);
+    check_own(world, "c1", first);
+    assert_int_equal(set_own(world, "c1", "alice", second), PARLEY_OK);
+    check_own(world, "c1", second);
+    check_same(create_own(world, "c1", first), second); /* it is there: nothing changes */
+    check_own(world, "c1", second);
+    if (world->engine->is_lasting) {
+        world_reopen(world, NULL);
+        check_own(world, "c1", second);
+    }
+    assert_int_equal(set_own(world, "c1", "alice", no_default), PARLEY_OK);
+    check_own(world, "c1", no_default);
+}
+
+static void test_limits_of_its_own_hold_before_the_default(void **state)
+{
+    static const struct store_retention five_of_both = {.age_ms = 5 * DAY_MS, .messages = 5};
+    static const struct {
+        struct store_retention own;
+        const struct store_retention *standard;
+        size_t trimmed;
+    } cases[] = {
+        {{0}, &five_messages, 15},
+        {{.messages = 8}, &five_messages, 12},
+        {{.messages = 8}, &no_default, 12},
+        {{.messages = STORE_KEEP_ALL}, &five_messages, 0},
+        {{.messages = STORE_KEEP_ALL}, &five_days, HEAD},
+        {{.age_ms = STORE_KEEP_ALL}, &five_days, 0},
+        {{.age_ms = 7 * DAY_MS}, &five_days, 0},
+        {{.age_ms = 7 * DAY_MS}, &five_of_both, 15},
+        {{.age_ms = 5 * DAY_MS}, &no_default, HEAD},
+        {{STORE_KEEP_ALL, STORE_KEEP_ALL}, &five_of_both, 0},
+    };
+    enum {
+        CASES = sizeof(cases) / sizeof(cases[0])
+    };
+    struct world *world = *state;
+    for (size_t i = 0; i < 2 * (size_t)CASES; i++) {
+        char id[16];
+        bool is_set_later = i >= CASES;
+        (void)snprintf(id, sizeof(id), "own-%zu", i);
+        (void)create_own(world, id, is_set_later ? no_default : cases[i].own);
+        world_fill(world, id, "alice", "m", HEAD - 1);
+        if (is_set_later) {
+            assert_int_equal(set_own(world, id, "alice", cases[i - CASES].own), PARLEY_OK);
+        }
+    }
+    clock_shift_s(6 * DAY_S);
+    for (size_t i = 0; i < 2 * (size_t)CASES; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof(id), "own-%zu", i);
+        print_message("  %s\n", id);
+        assert_int_equal(trim_all(world, id, *cases[i % CASES].standard, 7),
+                         cases[i % CASES].trimmed);
+    }
+}
+
+static void test_without_a_default_only_limits_of_their_own_are_looked_at(void **state)
+{
+    static const struct store_retention keep_all = {STORE_KEEP_ALL, STORE_KEEP_ALL};
+    struct world *world = *state;
+    char names[256];
+    for (size_t i = 0; i < IN_ONE; i++) {
+        world_create(world, in_one[i], "alice", "");
+        world_fill(world, in_one[i], "alice", "m", 6);
+    }
+    assert_int_equal(walk_bucket(world, no_default, names, sizeof(names)), 1);
+    assert_string_equal(names, "");
+    assert_int_equal(set_own(world, in_one[1], "alice", five_messages), PARLEY_OK);
+    assert_int_equal(walk_bucket(world, no_default, names, sizeof(names)), 2);
+    assert_string_equal(names, in_one[1]);
+    assert_int_equal(set_own(world, in_one[0], "alice", keep_all), PARLEY_OK);
+    assert_int_equal(walk_bucket(world, no_default, names, sizeof(names)), 3);
+    assert_string_equal(names, in_one[1]);
+    assert_int_equal(walk_bucket(world, five_messages, names, sizeof(names)), IN_ONE + 1);
+    assert_string_equal(names, "c19591 c21260");
+    (void)trim_all(world, in_one[1], no_default, 1000);
+    assert_int_equal(walk_bucket(world, no_default, names, sizeof(names)), 3);
+    assert_string_equal(names, "");
+}
+
+static void test_only_owners_set_limits_and_only_such_that_make_sense(void **state)
+{
+    static const struct {
+        const char *conversation;
+        const char *actor;
+        struct store_retention retention;
+        enum parley_code code;
+    } cases[] = {
+        {"c1", "bob", {.messages = 1}, PARLEY_PERMISSION_DENIED},
+        {"c1", "mallory", {.messages = 1}, PARLEY_NOT_FOUND},
+        {"nowhere", "alice", {.messages = 1}, PARLEY_NOT_FOUND},
+        {"c1", "alice", {.messages = -2}, PARLEY_INVALID_ARGUMENT},
+        {"c1", "alice", {.age_ms = -2}, PARLEY_INVALID_ARGUMENT},
+        {"no id", "alice", {.messages = 1}, PARLEY_INVALID_ARGUMENT},
+        {"c1", "no id", {.messages = 1}, PARLEY_INVALID_ARGUMENT},
+    };
+    struct world *world = *state;
+    world_create(world, "c1", "alice", "bob");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(set_own(world, cases[i].conversation, cases[i].actor, cases[i].retention),
+                         cases[i].code);
+    }
+    check_own(world, "c1", no_default);
 }
 
 static void test_what_makes_no_sense_is_refused(void **state)
@@ -464,6 +642,10 @@ int retention_tests(void)
         STORE_TEST(test_trims_at_once_take_each_event_once),
         STORE_TEST(test_conversations_that_are_past_what_is_kept_are_found),
         STORE_TEST(test_a_bucket_with_many_conversations_is_walked_in_pages),
+        STORE_TEST(test_limits_of_its_own_are_told_and_changed),
+        STORE_TEST(test_limits_of_its_own_hold_before_the_default),
+        STORE_TEST(test_without_a_default_only_limits_of_their_own_are_looked_at),
+        STORE_TEST(test_only_owners_set_limits_and_only_such_that_make_sense),
         STORE_TEST(test_what_makes_no_sense_is_refused),
         STORE_TEST(test_readers_beside_a_trim_see_a_true_log),
     };

@@ -79,7 +79,8 @@ static void test_a_conversation_comes_back(void **state)
                                           .created_at_ms = INT64_MAX,
                                           .head_seq = 3,
                                           .ordinal = 2,
-                                          .member_count = 1000000};
+                                          .member_count = 1000000,
+                                          .retention = {-1, INT64_MAX}};
     struct store_conversation out;
     struct cache_entry entry;
     struct pl_buf *buf = cache_encode_conversation(&in, 10);
@@ -92,6 +93,11 @@ static void test_a_conversation_comes_back(void **state)
     assert_int_equal(out.member_count, 1000000);
     expect_text(out.title, "Tea \xf0\x9f\x8d\xb5");
     expect_text(out.created_by, "alice");
+    assert_int_equal(out.retention.age_ms, -1);
+    assert_int_equal(out.retention.messages, INT64_MAX);
+    /* As a version wrote it that knew no retention. */
+    entry.body_len -= 2 * sizeof(int64_t);
+    assert_false(cache_decode_conversation(&entry, &out));
     pl_buf_unref(buf);
 }
 

@@ -254,6 +254,24 @@ static void test_what_was_trimmed_after_it_was_copied_moves_trimmed(void **state
     }
 }
 
+/* Nothing else of a conversation changes with its limits. */
+static void test_limits_that_were_set_after_a_copy_move_along(void **state)
+{
+    struct world *world = *state;
+    set_states(world, 1, 0, 1, MDB_BUCKET_ARRIVING, "0");
+    copy_rows(world, "conversation", "1=1");
+    copy_rows(world, "message", "1=1");
+    copy_rows(world, "member", "1=1");
+    place_run(&world->place, 0,
+              "UPDATE conversation SET retention_age_ms=-1, retention_messages=serial");
+    check_moved(world, 0, 1);
+    check_world(world, 1, 0);
+    assert_int_equal(place_sum(&world->place, 1,
+                               "SELECT COUNT(*) FROM conversation WHERE retention_age_ms=-1 AND"
+                               " retention_messages=serial"),
+                     ROOMS);
+}
+
 static void test_what_an_older_move_left_is_not_taken_for_a_copy(void **state)
 {
     struct world *world = *state;
@@ -351,6 +369,7 @@ int main(void)
         MOVE_TEST(test_buckets_move_while_nodes_write),
         MOVE_TEST(test_a_part_that_a_dead_mover_copied_is_gone_on_with),
         MOVE_TEST(test_what_was_trimmed_after_it_was_copied_moves_trimmed),
+        MOVE_TEST(test_limits_that_were_set_after_a_copy_move_along),
         MOVE_TEST(test_what_an_older_move_left_is_not_taken_for_a_copy),
         MOVE_TEST(test_a_fence_that_was_left_alone_lapses),
         MOVE_TEST(test_a_copy_that_differs_is_found_and_the_source_kept),

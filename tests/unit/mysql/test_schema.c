@@ -67,7 +67,9 @@ static void test_a_dry_run_says_what_and_does_nothing(void **state)
     struct lines lines;
     assert_int_equal(migrate(place, true, &lines, NULL), PARLEY_OK);
     assert_string_equal(lines.text, "shard 0: would apply 0001_conversations\n"
-                                    "shard 1: would apply 0001_conversations\n");
+                                    "shard 0: would apply 0002_retention\n"
+                                    "shard 1: would apply 0001_conversations\n"
+                                    "shard 1: would apply 0002_retention\n");
     assert_int_equal(count_tables(place), 0);
 }
 
@@ -77,8 +79,10 @@ static void test_migrating_twice_is_migrating_once(void **state)
     struct lines lines;
     assert_int_equal(migrate(place, false, &lines, NULL), PARLEY_OK);
     assert_string_equal(lines.text,
-                        "shard 0: applied 0001_conversations\nshard 0: schema is up to date\n"
-                        "shard 1: applied 0001_conversations\nshard 1: schema is up to date\n");
+                        "shard 0: applied 0001_conversations\nshard 0: applied 0002_retention\n"
+                        "shard 0: schema is up to date\n"
+                        "shard 1: applied 0001_conversations\nshard 1: applied 0002_retention\n"
+                        "shard 1: schema is up to date\n");
     assert_int_equal(migrate(place, false, &lines, NULL), PARLEY_OK);
     assert_string_equal(lines.text,
                         "shard 0: schema is up to date\nshard 1: schema is up to date\n");
@@ -129,11 +133,40 @@ static void test_an_interrupted_migration_is_finished(void **state)
     assert_int_equal(place_sum(place, 0, "SELECT COUNT(*) FROM message"), 0);
 }
 
+/* As it was before 0002, and as a node writes that was started then. */
+static void test_an_older_schema_is_brought_up_to_date_with_what_is_in_it(void **state)
+{
+    static const char make[] =
+        "INSERT INTO conversation (bucket, id, title, created_by, created_at_ms, head_seq,"
+        " first_seq, ordinal, last_at_ms, member_count, members_seq)"
+        " VALUES (0, UUID(), '', 'alice', 0, 0, 1, 0, 0, 0, 0)";
+    const struct place *place = *state;
+    struct lines lines;
+    assert_int_equal(migrate(place, false, &lines, NULL), PARLEY_OK);
+    place_run(place, 0,
+              "ALTER TABLE conversation DROP KEY conversation_retention,"
+              " DROP COLUMN retention_age_ms, DROP COLUMN retention_messages");
+    place_run(place, 0, "DELETE FROM schema_migration WHERE number=2");
+    place_run(place, 0, make);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(try_open(place, false), PARLEY_FAILED_PRECONDITION);
+        assert_int_equal(migrate(place, false, &lines, NULL), PARLEY_OK);
+        assert_int_equal(try_open(place, false), PARLEY_OK);
+        place_run(place, 0, make);
+        /* Once more: it was killed before it could record what it did. */
+        place_run(place, 0, "DELETE FROM schema_migration WHERE number=2");
+    }
+    assert_int_equal(place_sum(place, 0,
+                               "SELECT COUNT(*) FROM conversation WHERE retention_age_ms=0 AND"
+                               " retention_messages=0"),
+                     3);
+}
+
 static void test_a_schema_that_is_not_ours_is_refused_and_left_alone(void **state)
 {
     static const char *const changes[] = {
         "INSERT INTO schema_migration VALUES (99, '0099_later', REPEAT('a', 64), 0)",
-        "UPDATE schema_migration SET checksum=REPEAT('b', 64)",
+        "UPDATE schema_migration SET checksum=REPEAT('b', 64) WHERE number=1",
         "UPDATE shard_place SET shard=1",
         "UPDATE shard_place SET shards=3",
     };
@@ -148,7 +181,8 @@ static void test_a_schema_that_is_not_ours_is_refused_and_left_alone(void **stat
     assert_int_equal(migrate(place, false, &lines, NULL), PARLEY_OK);
     for (size_t i = 0; i < 4; i++) {
         char repair[160];
-        (void)snprintf(repair, sizeof(repair), "UPDATE schema_migration SET checksum='%s'",
+        (void)snprintf(repair, sizeof(repair),
+                       "UPDATE schema_migration SET checksum='%s' WHERE number=1",
                        mysql_migrations[0].checksum);
         print_message("  %s\n", changes[i]);
         place_run(place, 0, changes[i]);
@@ -201,6 +235,7 @@ int main(void)
         SCHEMA_TEST(test_migrating_twice_is_migrating_once),
         SCHEMA_TEST(test_of_several_nodes_one_migrates_and_the_others_wait),
         SCHEMA_TEST(test_an_interrupted_migration_is_finished),
+        SCHEMA_TEST(test_an_older_schema_is_brought_up_to_date_with_what_is_in_it),
         SCHEMA_TEST(test_a_schema_that_is_not_ours_is_refused_and_left_alone),
         SCHEMA_TEST(test_databases_in_another_order_are_refused),
         cmocka_unit_test(test_addresses_that_are_none_are_refused),

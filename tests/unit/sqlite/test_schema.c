@@ -117,6 +117,21 @@ static void test_migrating_twice_is_safe_and_enough(void **state)
     assert_int_equal(run_sql(dir, "SELECT shards FROM shard_place"), 2);
 }
 
+static void test_an_older_schema_is_brought_up_to_date_with_what_is_in_it(void **state)
+{
+    const struct tmp_dir *dir = *state;
+    assert_int_equal(open_and_close(dir, 1, true, NULL), PARLEY_OK);
+    (void)run_sql(dir, "DROP INDEX conversation_retention");
+    (void)run_sql(dir, "ALTER TABLE conversation DROP COLUMN retention_age_ms");
+    (void)run_sql(dir, "ALTER TABLE conversation DROP COLUMN retention_messages");
+    (void)run_sql(dir, "DELETE FROM schema_migration WHERE number=2");
+    (void)run_sql(dir, "INSERT INTO conversation VALUES (1, 'c1', '', 'alice', 0, 0, 1, 0, 0, 0)");
+    assert_int_equal(open_and_close(dir, 1, false, NULL), PARLEY_FAILED_PRECONDITION);
+    assert_int_equal(open_and_close(dir, 1, true, NULL), PARLEY_OK);
+    assert_int_equal(run_sql(dir, "SELECT retention_age_ms + retention_messages FROM conversation"),
+                     0);
+}
+
 static void test_a_newer_schema_is_refused(void **state)
 {
     const struct tmp_dir *dir = *state;
@@ -169,6 +184,7 @@ int main(void)
         SCHEMA_TEST(test_nobody_else_can_read_the_files),
         SCHEMA_TEST(test_an_empty_folder_needs_migrating),
         SCHEMA_TEST(test_migrating_twice_is_safe_and_enough),
+        SCHEMA_TEST(test_an_older_schema_is_brought_up_to_date_with_what_is_in_it),
         SCHEMA_TEST(test_a_newer_schema_is_refused),
         SCHEMA_TEST(test_a_migration_with_another_text_is_refused),
         SCHEMA_TEST(test_the_number_of_shards_stays),
