@@ -158,12 +158,13 @@ X(cache_ttl, DURATION, "cache.ttl", "60s", 100, 24 * CONFIG_HOUR, "", 0,        
 X(cache_timeout_ms, DURATION, "cache.timeout_ms", "50", 1, 10 * CONFIG_SECOND, "", 0,              \
   "Longest wait for a memcached; one that fails is left alone for a second.")                      \
 X(retention_days, INT, "retention.days", "0", 0, 36500, "days", 0,                                 \
-  "Age at which an event of a conversation is trimmed; 0: none.")                                  \
+  "Age at which an event of a conversation is trimmed; 0: none. Its owners may say otherwise.")    \
 X(retention_messages, INT, "retention.messages", "0", 0, 1000000000, "messages", 0,                \
-  "Messages of a conversation that are kept, the newest; older events are trimmed. 0: all.")       \
-X(retention_every_ms, DURATION, "retention.every_ms", "1h", 100, 720 * CONFIG_HOUR, "", 0,         \
-  "Pause between two rounds over all conversations. Each node with such a limit makes rounds; in " \
-  "a large cluster a few are enough.")                                                             \
+  "Messages of a conversation that are kept, the newest; older events are trimmed. 0: all. Its "   \
+  "owners may say otherwise.")                                                                     \
+X(retention_every_ms, DURATION, "retention.every_ms", "1h", 0, 720 * CONFIG_HOUR, "", 0,           \
+  "Pause between two rounds over all conversations, or without such a limit over those whose "     \
+  "owners set one; 0: this node makes none. In a large cluster a few nodes are enough.")           \
 X(retention_rate, INT, "retention.rate", "2000", 1, 1000000, "events", 0,                          \
   "Events that a node trims in a second, at most.")                                                \
 X(bus_kind, ENUM, "bus.kind", "none", 0, 0, "none|nats|rabbitmq", 0,                               \

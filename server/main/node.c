@@ -31,7 +31,7 @@ struct node {
     struct auth *auth;
     struct bus *bus; /* NULL: none */
     struct hub *hub;
-    struct trimmer *trimmer; /* NULL: all is kept */
+    struct trimmer *trimmer; /* NULL: others trim */
     struct chat *chat;
     struct health *health;
     struct reflection *reflection;
@@ -173,7 +173,7 @@ static enum parley_code start_trimmer(struct node *node, struct pl_error *err)
         .per_second = config->retention_rate,
     };
     trimmer_register_metrics();
-    if (config->retention_days == 0 && config->retention_messages == 0) {
+    if (config->retention_every_ms == 0) {
         return PARLEY_OK;
     }
     node->trimmer = trimmer_new(&options);

@@ -11,11 +11,12 @@
 struct trimmer; /* opaque */
 
 struct trimmer_options {
-    struct store *store;  /* keeps: until trimmer_stop */
-    struct pl_loop *loop; /* keeps: where it lives */
-    struct store_retention retention;
-    int64_t every_ms;   /* between two rounds over all conversations */
-    int64_t per_second; /* events trimmed, at most */
+    struct store *store;              /* keeps: until trimmer_stop */
+    struct pl_loop *loop;             /* keeps: where it lives */
+    struct store_retention retention; /* the default; without one only those are trimmed that have
+                                       * limits of their own */
+    int64_t every_ms;                 /* between two rounds over all conversations */
+    int64_t per_second;               /* events trimmed, at most */
 };
 
 /* @return NULL: no memory. @thread any */

@@ -33,6 +33,8 @@ static const parley_v1_ConversationService_handlers conversation_handlers = {
     .RemoveMembers_done = chat_on_remove_done,
     .LeaveConversation = chat_on_leave,
     .LeaveConversation_done = chat_on_leave_done,
+    .SetRetention = chat_on_set_retention,
+    .SetRetention_done = chat_on_set_retention_done,
     .ListMembers = chat_on_members,
     .ListMembers_done = chat_on_members_done,
 };

@@ -58,6 +58,10 @@ void chat_on_list(parley_v1_ConversationService_srv_ListConversations_call *call
                   const Parley__V1__ListConversationsRequest *request, void *service);
 void chat_on_list_done(parley_v1_ConversationService_srv_ListConversations_call *call,
                        void *service);
+void chat_on_set_retention(parley_v1_ConversationService_srv_SetRetention_call *call,
+                           const Parley__V1__SetRetentionRequest *request, void *service);
+void chat_on_set_retention_done(parley_v1_ConversationService_srv_SetRetention_call *call,
+                                void *service);
 
 /* members.c */
 void chat_on_add(parley_v1_ConversationService_srv_AddMembers_call *call,

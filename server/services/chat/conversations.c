@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CreateConversation, GetConversation and ListConversations. Thread: the call's loop. */
+/* CreateConversation, GetConversation, ListConversations and SetRetention. Thread: the call's loop.
+ */
 #include "chat/chat_impl.h"
 #include "chat/encode.h"
 #include "chat/failure.h"
@@ -13,7 +14,7 @@
 /* ---- create ---- */
 
 static enum parley_code check_create(const Parley__V1__CreateConversationRequest *request,
-                                     struct pl_error *err)
+                                     struct store_retention *retention, struct pl_error *err)
 {
     enum parley_code code = PARLEY_OK;
     if (request->conversation_id[0] != '\0') {
@@ -21,6 +22,9 @@ static enum parley_code check_create(const Parley__V1__CreateConversationRequest
     }
     if (code == PARLEY_OK) {
         code = chat_check_title(request->title, err);
+    }
+    if (code == PARLEY_OK) {
+        code = chat_check_retention(request->retention, retention, err);
     }
     return code == PARLEY_OK
                ? chat_check_ids("member_ids", request->member_ids, request->n_member_ids, 0, err)
@@ -68,7 +72,8 @@ void chat_on_create(parley_v1_ConversationService_srv_CreateConversation_call *c
     if (creator == NULL) {
         return;
     }
-    if (check_create(request, &err) != PARLEY_OK) {
+    struct store_retention retention;
+    if (check_create(request, &retention, &err) != PARLEY_OK) {
         call_fail(base, &err, true);
         return;
     }
@@ -77,6 +82,7 @@ void chat_on_create(parley_v1_ConversationService_srv_CreateConversation_call *c
     struct store_call *pending = unary_new(base, bytes, reply_create);
     if (pending != NULL) {
         fill_create(pending, creator, request);
+        pending->store.create.retention = retention;
         store_call_submit(pending, chat->store, STORE_OP_CREATE);
     }
 }
@@ -192,4 +198,51 @@ void chat_on_list_done(parley_v1_ConversationService_srv_ListConversations_call 
 {
     (void)service;
     unary_done(parley_v1_ConversationService_srv_ListConversations_base(call));
+}
+
+/* ---- retention ---- */
+
+static void reply_set_retention(struct store_call *pending)
+{
+    Parley__V1__SetRetentionResponse response = PARLEY__V1__SET_RETENTION_RESPONSE__INIT;
+    parley_server_call_reply(pending->call, &response.base);
+}
+
+static enum parley_code check_set_retention(const Parley__V1__SetRetentionRequest *request,
+                                            struct store_retention *retention, struct pl_error *err)
+{
+    enum parley_code code = chat_check_id("conversation_id", request->conversation_id, err);
+    return code == PARLEY_OK ? chat_check_retention(request->retention, retention, err) : code;
+}
+
+void chat_on_set_retention(parley_v1_ConversationService_srv_SetRetention_call *call,
+                           const Parley__V1__SetRetentionRequest *request, void *service)
+{
+    struct chat *chat = service;
+    parley_server_call *base = parley_v1_ConversationService_srv_SetRetention_base(call);
+    struct pl_error err = PL_ERROR_INIT;
+    struct store_retention retention;
+    const char *actor = chat_caller(base);
+    if (actor == NULL) {
+        return;
+    }
+    if (check_set_retention(request, &retention, &err) != PARLEY_OK) {
+        call_fail(base, &err, true);
+        return;
+    }
+    struct store_call *pending = unary_new(base, (size_t)2 * PL_ID_MAX, reply_set_retention);
+    if (pending != NULL) {
+        struct store_set_retention *set = &pending->store.retention;
+        set->conversation_id = store_call_keep_text(pending, request->conversation_id);
+        set->actor = store_call_keep_text(pending, actor);
+        set->retention = retention;
+        store_call_submit(pending, chat->store, STORE_OP_SET_RETENTION);
+    }
+}
+
+void chat_on_set_retention_done(parley_v1_ConversationService_srv_SetRetention_call *call,
+                                void *service)
+{
+    (void)service;
+    unary_done(parley_v1_ConversationService_srv_SetRetention_base(call));
 }

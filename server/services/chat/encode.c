@@ -4,6 +4,7 @@
 
 #include "call/call.h"
 #include "chat/chat.h"
+#include "chat/validate.h"
 
 #include "parley/v1/chat_service.pb-c.h"
 
@@ -27,6 +28,24 @@ static Parley__V1__Role encode_role(enum store_role role)
     return PARLEY__V1__ROLE__ROLE_UNSPECIFIED;
 }
 
+/* False: no memory. */
+static bool encode_retention(struct pl_arena *arena, const struct store_retention *retention,
+                             Parley__V1__Retention **out)
+{
+    if (retention->age_ms == 0 && retention->messages == 0) {
+        return true; /* as the default says */
+    }
+    *out = pl_arena_alloc(arena, sizeof(**out));
+    if (*out == NULL) {
+        return false;
+    }
+    parley__v1__retention__init(*out);
+    (*out)->days = retention->age_ms > 0 ? (int32_t)(retention->age_ms / CHAT_DAY_MS)
+                                         : (int32_t)retention->age_ms;
+    (*out)->messages = retention->messages;
+    return true;
+}
+
 Parley__V1__Conversation *encode_conversation(struct pl_arena *arena,
                                               const struct store_conversation *conversation)
 {
@@ -38,7 +57,8 @@ Parley__V1__Conversation *encode_conversation(struct pl_arena *arena,
     out->conversation_id = encode_text(arena, conversation->id);
     out->title = encode_text(arena, conversation->title);
     out->created_by = encode_text(arena, conversation->created_by);
-    if (out->conversation_id == NULL || out->title == NULL || out->created_by == NULL) {
+    if (out->conversation_id == NULL || out->title == NULL || out->created_by == NULL ||
+        !encode_retention(arena, &conversation->retention, &out->retention)) {
         return NULL;
     }
     out->created_at_ms = conversation->created_at_ms;

@@ -107,6 +107,31 @@ enum parley_code chat_check_role(Parley__V1__Role asked, enum store_role *role,
     }
 }
 
+static enum parley_code check_kept(const char *field, int64_t asked, int64_t max,
+                                   struct pl_error *err)
+{
+    return asked >= STORE_KEEP_ALL && asked <= max
+               ? PARLEY_OK
+               : pl_fail_field(err, field, "must be -1 to %lld, not %lld", (long long)max,
+                               (long long)asked);
+}
+
+enum parley_code chat_check_retention(const Parley__V1__Retention *asked,
+                                      struct store_retention *retention, struct pl_error *err)
+{
+    *retention = (struct store_retention){0};
+    if (asked == NULL) {
+        return PARLEY_OK;
+    }
+    enum parley_code code = check_kept("retention.days", asked->days, CHAT_KEEP_DAYS_MAX, err);
+    if (code == PARLEY_OK) {
+        code = check_kept("retention.messages", asked->messages, CHAT_KEEP_MESSAGES_MAX, err);
+    }
+    retention->age_ms = asked->days > 0 ? asked->days * CHAT_DAY_MS : asked->days;
+    retention->messages = asked->messages;
+    return code;
+}
+
 enum parley_code chat_check_count(const char *field, int32_t asked, size_t standard, size_t max,
                                   size_t *count, struct pl_error *err)
 {

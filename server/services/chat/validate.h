@@ -19,6 +19,10 @@
 #define CHAT_PAGE_DEFAULT    100
 #define CHAT_HISTORY_MAX     10000
 #define CHAT_HISTORY_DEFAULT 100
+/* What may be kept, and a day of the store's. */
+#define CHAT_KEEP_DAYS_MAX     36500
+#define CHAT_KEEP_MESSAGES_MAX 1000000000
+#define CHAT_DAY_MS            (INT64_C(24) * 3600 * 1000)
 /* The name of a field, with its NUL: what struct pl_error holds. */
 #define CHAT_FIELD_MAX  64
 #define CHAT_TEXT_PLAIN "text/plain"
@@ -35,6 +39,10 @@ PL_MUST_CHECK enum parley_code chat_check_send(const Parley__V1__SendRequest *re
 /* *role: what is meant. */
 PL_MUST_CHECK enum parley_code chat_check_role(Parley__V1__Role asked, enum store_role *role,
                                                struct pl_error *err);
+/* *retention: as the store has it. NULL asked: the default. */
+PL_MUST_CHECK enum parley_code chat_check_retention(const Parley__V1__Retention *asked,
+                                                    struct store_retention *retention,
+                                                    struct pl_error *err);
 /* A count with a default for 0. */
 PL_MUST_CHECK enum parley_code chat_check_count(const char *field, int32_t asked, size_t standard,
                                                 size_t max, size_t *count, struct pl_error *err);

@@ -12,23 +12,25 @@ import urllib.request
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 
 from mariadb import Shards, start_node  # noqa: E402
-from official import Caller, chat  # noqa: E402
+import grpc  # noqa: E402
+from official import Caller, chat, conversations  # noqa: E402
 from parleyd import Parleyd, clean_environment, wait_for  # noqa: E402
 
 BIN = os.environ["PARLEY_BIN"]
 KEPT = 20
 SENT = 120
 FIRST = SENT + 2 - KEPT  # seq 1 is the creation
-SETTINGS = ("--retention-messages", str(KEPT), "--retention-every-ms", "100ms",
-            "--cache-kind", "memory")
+DEFAULT = ("--retention-messages", str(KEPT))
+OFTEN = ("--retention-every-ms", "100ms")
+CACHED = ("--cache-kind", "memory")
 
 
 def body(seq):
     return f"the text of {seq}".encode()
 
 
-class Promises:
-    """What holds on every store; self.nodes trim it, all of them at once."""
+class Stored:
+    """self.nodes are over one store, and all of them trim it."""
 
     def caller(self, user, node=0):
         caller = Caller(self.nodes[node].address, self.nodes[node].token(user))
@@ -43,18 +45,52 @@ class Promises:
             total += sum(float(line.split()[1]) for line in lines if line.split()[0] == name)
         return total
 
-    def fill(self, room):
-        alice = self.caller("alice")
-        alice.create(room, ("bob",))
-        self.first = alice.send(room, "m2", body(2))
-        for seq in range(3, SENT + 2):
-            alice.send(room, f"m{seq}", body(seq))
-        wait_for(lambda: self.oldest(alice, room) == FIRST, "the trimmer")
-        return alice
+    @staticmethod
+    def send_all(caller, room):
+        for seq in range(2, SENT + 2):
+            caller.send(room, f"m{seq}", body(seq))
 
     @staticmethod
     def oldest(caller, room):
         return caller.history(room, limit=1)[0][0].seq
+
+    def check_cursor(self, caller, room, first):
+        """Who has seen 10 of all that were sent is told that the log begins later, and goes on there."""
+        answers = caller.subscribe([(room, 10)])
+        told = next(answers)
+        self.assertEqual(told.WhichOneof("kind"), "truncated")
+        self.assertEqual(told.truncated.conversation_id, room)
+        self.assertEqual(told.truncated.first_seq, first)
+        self.assertEqual([next(answers).event.seq for _ in range(first, SENT + 2)],
+                         list(range(first, SENT + 2)))
+        self.assertEqual(next(answers).caught_up.seq, SENT + 1)
+        return answers
+
+    def set_retention(self, caller, room, **limits):
+        caller.conversations.SetRetention(
+            conversations.SetRetentionRequest(
+                conversation_id=room, retention=conversations.Retention(**limits)),
+            metadata=caller.metadata, timeout=20)
+
+    def kept(self, caller, room):
+        """(days, messages) as a member is told; None: as the default says."""
+        answer = caller.conversations.GetConversation(
+            conversations.GetConversationRequest(conversation_id=room),
+            metadata=caller.metadata, timeout=20).conversation
+        retention = answer.retention
+        return (retention.days, retention.messages) if answer.HasField("retention") else None
+
+
+class Promises(Stored):
+    """What holds on every store with a default."""
+
+    def fill(self, room):
+        alice = self.caller("alice")
+        alice.create(room, ("bob",))
+        self.first = alice.send(room, "m2", body(2))
+        self.send_all(alice, room)
+        wait_for(lambda: self.oldest(alice, room) == FIRST, "the trimmer")
+        return alice
 
     def test_history_begins_with_what_is_kept(self):
         alice = self.fill("history")
@@ -72,14 +108,7 @@ class Promises:
 
     def test_a_cursor_before_what_is_kept_is_told_so_and_goes_on(self):
         alice = self.fill("cursor")
-        answers = self.caller("bob").subscribe([("cursor", 10)])
-        told = next(answers)
-        self.assertEqual(told.WhichOneof("kind"), "truncated")
-        self.assertEqual(told.truncated.conversation_id, "cursor")
-        self.assertEqual(told.truncated.first_seq, FIRST)
-        self.assertEqual([next(answers).event.seq for _ in range(KEPT)],
-                         list(range(FIRST, SENT + 2)))
-        self.assertEqual(next(answers).caught_up.seq, SENT + 1)
+        answers = self.check_cursor(self.caller("bob"), "cursor", FIRST)
         alice.send("cursor", "later", b"later")
         self.assertEqual(next(answers).event.seq, SENT + 2)
         answers.cancel()
@@ -90,8 +119,7 @@ class Promises:
         answers = alice.subscribe([("live", 0)])
         self.assertEqual(next(answers).event.seq, 1)
         self.assertEqual(next(answers).WhichOneof("kind"), "caught_up")
-        for seq in range(2, SENT + 2):
-            alice.send("live", f"m{seq}", body(seq))
+        self.send_all(alice, "live")
         seen = []
         while len(seen) < SENT:
             answer = next(answers)
@@ -131,16 +159,65 @@ class Promises:
         self.assertEqual(self.counter("parley_retention_failures_total"), 0)
 
 
-class Sqlite(Promises, unittest.TestCase):
+    def test_what_a_conversation_says_itself_comes_before_the_default(self):
+        alice = self.caller("alice")
+        alice.create("forever", ("bob",))
+        self.set_retention(alice, "forever", days=-1, messages=-1)
+        self.send_all(alice, "forever")
+        self.fill("default")  # trimmed after it was filled: others have been looked at by then
+        self.fill("default-2")
+        self.assertEqual(self.oldest(alice, "forever"), 1)
+        self.set_retention(alice, "forever")
+        wait_for(lambda: self.oldest(alice, "forever") == FIRST, "the trimmer")
+        self.assertIsNone(self.kept(self.caller("bob"), "forever"))
+
+
+class OwnPromises(Stored):
+    """What holds on every store without a default."""
+
+    def test_only_who_wants_it_is_trimmed(self):
+        alice, bob = self.caller("alice"), self.caller("bob")
+        other_node = self.caller("bob", len(self.nodes) - 1)
+        for room in ("short", "whole"):
+            alice.create(room, ("bob",))
+            self.send_all(alice, room)
+        with self.assertRaises(grpc.RpcError) as refused:
+            self.set_retention(bob, "short", messages=7)
+        self.assertEqual(refused.exception.code(), grpc.StatusCode.PERMISSION_DENIED)
+        self.assertIsNone(self.kept(bob, "short"))
+        self.set_retention(alice, "short", messages=7)
+        for caller in (bob, other_node):
+            self.assertEqual(self.kept(caller, "short"), (0, 7))
+        wait_for(lambda: self.oldest(alice, "short") == SENT + 2 - 7, "the trimmer")
+        answers = self.check_cursor(bob, "short", SENT + 2 - 7)
+        alice.send("short", "later", b"later")
+        self.assertEqual(next(answers).event.seq, SENT + 2)
+        answers.cancel()
+        self.assertEqual(self.oldest(alice, "whole"), 1)
+
+    def test_it_may_be_said_at_the_creation(self):
+        alice = self.caller("alice")
+        made = alice.conversations.CreateConversation(
+            conversations.CreateConversationRequest(
+                conversation_id="born", retention=conversations.Retention(days=9, messages=7)),
+            metadata=alice.metadata, timeout=20).conversation
+        self.assertEqual((made.retention.days, made.retention.messages), (9, 7))
+        self.send_all(alice, "born")
+        wait_for(lambda: self.oldest(alice, "born") == SENT + 2 - 7, "the trimmer")
+
+
+class OnSqlite:
+    """One node on the embedded store, with a cache before it."""
+
     @classmethod
     def setUpClass(cls):
         scratch = tempfile.TemporaryDirectory(prefix="parley-retention-")
         cls.addClassCleanup(scratch.cleanup)
-        cls.nodes = [Parleyd(BIN, scratch.name, SETTINGS).start()]
+        cls.nodes = [Parleyd(BIN, scratch.name, cls.settings + CACHED).start()]
         cls.addClassCleanup(cls.nodes[0].stop)
 
 
-class Mysql(Promises, unittest.TestCase):
+class OnMysql:
     """Two nodes, which both trim; a cache in memory would be wrong for them."""
 
     @classmethod
@@ -149,8 +226,24 @@ class Mysql(Promises, unittest.TestCase):
         cls.addClassCleanup(shards.close)
         cls.nodes = []
         for i in range(2):
-            cls.nodes.append(start_node(BIN, shards, f"node-{i}", SETTINGS[:-2]))
+            cls.nodes.append(start_node(BIN, shards, f"node-{i}", cls.settings))
             cls.addClassCleanup(cls.nodes[i].stop)
+
+
+class Sqlite(OnSqlite, Promises, unittest.TestCase):
+    settings = OFTEN + DEFAULT
+
+
+class Mysql(OnMysql, Promises, unittest.TestCase):
+    settings = OFTEN + DEFAULT
+
+
+class SqliteOwn(OnSqlite, OwnPromises, unittest.TestCase):
+    settings = OFTEN
+
+
+class MysqlOwn(OnMysql, OwnPromises, unittest.TestCase):
+    settings = OFTEN
 
 
 if __name__ == "__main__":

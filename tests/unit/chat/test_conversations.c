@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CreateConversation, GetConversation and ListConversations. */
+/* CreateConversation, GetConversation, ListConversations and SetRetention. */
 #include "desk.h"
 
 #include "support/check.h"
@@ -174,12 +174,93 @@ static void test_a_list_is_of_the_caller_and_of_a_hundred_by_default(void **stat
     assert_int_equal(list(desk, "alice", 0, "zzz")->n_conversations, 0);
 }
 
+static Parley__V1__SetRetentionRequest keeping(const char *id, Parley__V1__Retention *retention)
+{
+    Parley__V1__SetRetentionRequest request = PARLEY__V1__SET_RETENTION_REQUEST__INIT;
+    request.conversation_id = borrow(id);
+    request.retention = retention;
+    return request;
+}
+
+/* As a member sees it, alone and in the list. */
+static void check_kept(struct desk *desk, const char *id, int32_t days, int64_t messages)
+{
+    const Parley__V1__Conversation *shown[] = {get(desk, id, "bob"),
+                                               list(desk, "bob", 1, "")->conversations[0]};
+    for (size_t i = 0; i < PL_COUNT(shown); i++) {
+        assert_true((shown[i]->retention == NULL) == (days == 0 && messages == 0));
+        assert_int_equal(days, days == 0 && messages == 0 ? 0 : shown[i]->retention->days);
+        assert_int_equal(messages, days == 0 && messages == 0 ? 0 : shown[i]->retention->messages);
+    }
+}
+
+static void test_an_owner_says_how_much_is_kept(void **state)
+{
+    static const struct {
+        int32_t days;
+        int64_t messages;
+    } rows[] = {{1, 0}, {0, 1}, {36500, 1000000000}, {-1, -1}, {-1, 7}, {30, -1}, {0, 0}};
+    struct desk *desk = *state;
+    desk_create(desk, "a", "alice", "bob");
+    check_kept(desk, "a", 0, 0);
+    for (size_t i = 0; i < PL_COUNT(rows); i++) {
+        Parley__V1__Retention retention = PARLEY__V1__RETENTION__INIT;
+        const Parley__V1__SetRetentionRequest request = keeping("a", &retention);
+        retention.days = rows[i].days;
+        retention.messages = rows[i].messages;
+        (void)caller_get(desk, CONVERSATION_METHOD(SetRetention), "alice", &request.base);
+        check_kept(desk, "a", rows[i].days, rows[i].messages);
+    }
+    Parley__V1__Retention some = PARLEY__V1__RETENTION__INIT;
+    const Parley__V1__SetRetentionRequest set = keeping("a", &some);
+    const Parley__V1__SetRetentionRequest unset = keeping("a", NULL);
+    some.days = 5;
+    (void)caller_get(desk, CONVERSATION_METHOD(SetRetention), "alice", &set.base);
+    (void)caller_get(desk, CONVERSATION_METHOD(SetRetention), "alice", &unset.base);
+    check_kept(desk, "a", 0, 0);
+}
+
+static void test_how_much_is_kept_may_be_said_at_the_creation(void **state)
+{
+    struct desk *desk = *state;
+    char *members[] = {borrow("bob")};
+    Parley__V1__Retention retention = PARLEY__V1__RETENTION__INIT;
+    Parley__V1__CreateConversationRequest request = creation("a", "");
+    retention.days = 3;
+    retention.messages = -1;
+    request.retention = &retention;
+    request.member_ids = members;
+    request.n_member_ids = 1;
+    const Parley__V1__CreateConversationResponse *response =
+        caller_get(desk, CONVERSATION_METHOD(CreateConversation), "alice", &request.base);
+    assert_int_equal(response->conversation->retention->days, 3);
+    assert_int_equal(response->conversation->retention->messages, -1);
+    check_kept(desk, "a", 3, -1);
+    retention.days = 4;
+    response = caller_get(desk, CONVERSATION_METHOD(CreateConversation), "alice", &request.base);
+    assert_int_equal(response->conversation->retention->days, 3); /* it was there before */
+}
+
+static void test_only_owners_say_how_much_is_kept(void **state)
+{
+    struct desk *desk = *state;
+    const Parley__V1__SetRetentionRequest request = keeping("a", NULL);
+    const Parley__V1__SetRetentionRequest nowhere = keeping("nowhere", NULL);
+    const parley_method *method = CONVERSATION_METHOD(SetRetention);
+    desk_create(desk, "a", "alice", "bob");
+    (void)caller_fails(desk, method, "bob", &request.base, PARLEY_PERMISSION_DENIED);
+    (void)caller_fails(desk, method, "mallory", &request.base, PARLEY_NOT_FOUND);
+    (void)caller_fails(desk, method, "alice", &nowhere.base, PARLEY_NOT_FOUND);
+    (void)caller_fails(desk, method, NULL, &request.base, PARLEY_UNAUTHENTICATED);
+}
+
 static void test_callers_may_go_away_while_the_store_works(void **state)
 {
     struct desk *desk = *state;
     Parley__V1__CreateConversationRequest create = creation("a", "title");
     Parley__V1__GetConversationRequest one = PARLEY__V1__GET_CONVERSATION_REQUEST__INIT;
     Parley__V1__ListConversationsRequest all = PARLEY__V1__LIST_CONVERSATIONS_REQUEST__INIT;
+    const Parley__V1__SetRetentionRequest retention = keeping("a", NULL);
     char *members[] = {borrow("bob"), borrow("carol")};
     create.member_ids = members;
     create.n_member_ids = 2;
@@ -188,6 +269,7 @@ static void test_callers_may_go_away_while_the_store_works(void **state)
     caller_cancel(caller_ask(desk, CONVERSATION_METHOD(CreateConversation), "alice", &create.base));
     caller_cancel(caller_ask(desk, CONVERSATION_METHOD(GetConversation), "alice", &one.base));
     caller_cancel(caller_ask(desk, CONVERSATION_METHOD(ListConversations), "alice", &all.base));
+    caller_cancel(caller_ask(desk, CONVERSATION_METHOD(SetRetention), "alice", &retention.base));
     gate_open(&desk->gate);
     const Parley__V1__CreateConversationResponse *again =
         caller_get(desk, CONVERSATION_METHOD(CreateConversation), "alice", &create.base);
@@ -207,6 +289,9 @@ int main(void)
         TEST(test_only_members_get_a_conversation),
         TEST(test_pages_of_conversations_give_each_once_in_order),
         TEST(test_a_list_is_of_the_caller_and_of_a_hundred_by_default),
+        TEST(test_an_owner_says_how_much_is_kept),
+        TEST(test_how_much_is_kept_may_be_said_at_the_creation),
+        TEST(test_only_owners_say_how_much_is_kept),
         TEST(test_callers_may_go_away_while_the_store_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,6 +102,7 @@ static void test_ids_of_conversations_and_messages(void **state)
     Parley__V1__HistoryRequest history = PARLEY__V1__HISTORY_REQUEST__INIT;
     Parley__V1__GetConversationRequest get = PARLEY__V1__GET_CONVERSATION_REQUEST__INIT;
     Parley__V1__LeaveConversationRequest leave = PARLEY__V1__LEAVE_CONVERSATION_REQUEST__INIT;
+    Parley__V1__SetRetentionRequest set = PARLEY__V1__SET_RETENTION_REQUEST__INIT;
     Parley__V1__ListMembersRequest members = PARLEY__V1__LIST_MEMBERS_REQUEST__INIT;
     Parley__V1__AddMembersRequest add = PARLEY__V1__ADD_MEMBERS_REQUEST__INIT;
     Parley__V1__RemoveMembersRequest remove = PARLEY__V1__REMOVE_MEMBERS_REQUEST__INIT;
@@ -120,6 +121,8 @@ static void test_ids_of_conversations_and_messages(void **state)
     check_ids(desk, CONVERSATION_METHOD(GetConversation), &get.base, &get.conversation_id,
               "conversation_id");
     check_ids(desk, CONVERSATION_METHOD(LeaveConversation), &leave.base, &leave.conversation_id,
+              "conversation_id");
+    check_ids(desk, CONVERSATION_METHOD(SetRetention), &set.base, &set.conversation_id,
               "conversation_id");
     check_ids(desk, CONVERSATION_METHOD(ListMembers), &members.base, &members.conversation_id,
               "conversation_id");
@@ -244,6 +247,41 @@ static void test_titles_and_ids_of_new_conversations(void **state)
         request.conversation_id = borrow(rows[i].id);
         request.title = borrow(rows[i].title);
         check(desk, CONVERSATION_METHOD(CreateConversation), &request.base, rows[i].what,
+              rows[i].field);
+    }
+}
+
+static void test_what_may_be_kept(void **state)
+{
+    struct desk *desk = *state;
+    static const struct {
+        const char *what;
+        int32_t days;
+        int64_t messages;
+        const char *field;
+    } rows[] = {
+        {"as the default says", 0, 0, NULL},
+        {"all, for ever", -1, -1, NULL},
+        {"the most", 36500, 1000000000, NULL},
+        {"a day too many", 36501, 0, "retention.days"},
+        {"days below -1", -2, 0, "retention.days"},
+        {"the least days there are", INT32_MIN, 0, "retention.days"},
+        {"a message too many", 0, 1000000001, "retention.messages"},
+        {"messages below -1", 0, -2, "retention.messages"},
+        {"the most messages there are", 0, INT64_MAX, "retention.messages"},
+    };
+    desk_create(desk, "a", "alice", NULL);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        Parley__V1__CreateConversationRequest create =
+            PARLEY__V1__CREATE_CONVERSATION_REQUEST__INIT;
+        Parley__V1__SetRetentionRequest set = PARLEY__V1__SET_RETENTION_REQUEST__INIT;
+        Parley__V1__Retention retention = PARLEY__V1__RETENTION__INIT;
+        retention.days = rows[i].days;
+        retention.messages = rows[i].messages;
+        set.conversation_id = borrow("a");
+        set.retention = create.retention = &retention;
+        check(desk, CONVERSATION_METHOD(SetRetention), &set.base, rows[i].what, rows[i].field);
+        check(desk, CONVERSATION_METHOD(CreateConversation), &create.base, rows[i].what,
               rows[i].field);
     }
 }
@@ -417,6 +455,7 @@ int main(void)
         TEST(test_lists_of_users),
         TEST(test_content_types_and_bodies),
         TEST(test_titles_and_ids_of_new_conversations),
+        TEST(test_what_may_be_kept),
         TEST(test_roles),
         TEST(test_sizes_of_pages),
         TEST(test_tokens_of_pages),

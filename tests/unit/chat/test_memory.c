@@ -54,9 +54,15 @@ static void test_calls_end_when_memory_runs_out(void **state)
     Parley__V1__ListMembersRequest members = PARLEY__V1__LIST_MEMBERS_REQUEST__INIT;
     Parley__V1__ListConversationsRequest list = PARLEY__V1__LIST_CONVERSATIONS_REQUEST__INIT;
     Parley__V1__CreateConversationRequest create = PARLEY__V1__CREATE_CONVERSATION_REQUEST__INIT;
+    Parley__V1__SetRetentionRequest set = PARLEY__V1__SET_RETENTION_REQUEST__INIT;
+    Parley__V1__GetConversationRequest get = PARLEY__V1__GET_CONVERSATION_REQUEST__INIT;
+    Parley__V1__Retention retention = PARLEY__V1__RETENTION__INIT;
     desk_create(desk, "a", "alice", "bob");
     desk_send_many(desk, "a", "alice", 10);
     send.conversation_id = members.conversation_id = history.conversation_id = borrow("a");
+    set.conversation_id = get.conversation_id = borrow("a");
+    set.retention = create.retention = &retention;
+    retention.days = 3;
     send.client_message_id = borrow("m");
     send.body.data = (uint8_t *)borrow("text");
     send.body.len = 4;
@@ -67,6 +73,8 @@ static void test_calls_end_when_memory_runs_out(void **state)
     try_with_failures(desk, CHAT_METHOD(SendStream), &streamed.base, false);
     try_with_failures(desk, CHAT_METHOD(History), &history.base, false);
     try_with_failures(desk, CHAT_METHOD(Subscribe), &all.base, true);
+    try_with_failures(desk, CONVERSATION_METHOD(SetRetention), &set.base, false);
+    try_with_failures(desk, CONVERSATION_METHOD(GetConversation), &get.base, false);
     try_with_failures(desk, CONVERSATION_METHOD(ListMembers), &members.base, false);
     try_with_failures(desk, CONVERSATION_METHOD(ListConversations), &list.base, false);
     try_with_failures(desk, CONVERSATION_METHOD(CreateConversation), &create.base, false);

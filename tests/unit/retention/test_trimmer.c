@@ -49,12 +49,14 @@ static void await(struct ask *ask)
     store_request_release(&ask->request);
 }
 
-static void create(struct world *world, const char *id)
+/* @param own  messages that are kept; 0: as many as the default says */
+static void create(struct world *world, const char *id, int64_t own)
 {
     struct ask ask = {.is_done = false};
     ask.request.done = on_done;
     ask.create.conversation_id = bytes_of(id);
     ask.create.creator = bytes_of("alice");
+    ask.create.retention.messages = own;
     store_create(world->store, &ask.create);
     await(&ask);
 }
@@ -101,12 +103,13 @@ static void run_stop(struct pl_loop *loop, void *context)
     trimmer_stop(context);
 }
 
-static void start_trimmer(struct world *world, int64_t per_second)
+/* @param standard  messages that are kept by default; 0: all */
+static void start_trimmer(struct world *world, int64_t standard, int64_t per_second)
 {
     const struct trimmer_options options = {
         .store = world->store,
         .loop = loops_get(world->loops, 0),
-        .retention = {.messages = KEPT},
+        .retention = {.messages = standard},
         .every_ms = EVERY,
         .per_second = per_second,
     };
@@ -147,27 +150,56 @@ static void test_every_conversation_is_trimmed_to_what_is_kept(void **state)
     static const char *const ids[] = {"c1", "c2", "c19576", "c19591"};
     struct world *world = *state;
     for (size_t i = 0; i < PL_COUNT(ids); i++) {
-        create(world, ids[i]);
+        create(world, ids[i], 0);
         fill(world, ids[i], i == 1 ? KEPT : KEPT + 600);
     }
-    start_trimmer(world, 1000000);
+    start_trimmer(world, KEPT, 1000000);
     for (size_t i = 0; i < PL_COUNT(ids); i++) {
         WAIT_FOR(first_seq(world, ids[i]) == (i == 1 ? 1 : 602));
     }
     /* And again, in later rounds. */
-    create(world, "c3");
+    create(world, "c3", 0);
     fill(world, "c3", KEPT + 1);
     WAIT_FOR(first_seq(world, "c3") == 3);
     assert_int_equal(first_seq(world, "c2"), 1);
 }
 
+static void check_own_limits(struct world *world, int64_t standard)
+{
+    create(world, "own", 10);
+    create(world, "forever", STORE_KEEP_ALL);
+    create(world, "plain", 0);
+    fill(world, "own", 50);
+    fill(world, "forever", KEPT + 50);
+    fill(world, "plain", KEPT + 50);
+    start_trimmer(world, standard, 1000000);
+    WAIT_FOR(first_seq(world, "own") == 42);
+    WAIT_FOR(first_seq(world, "plain") == (standard == 0 ? 1 : 52));
+    /* When a later round is over, all have been looked at. */
+    create(world, "c1", 1);
+    fill(world, "c1", 2);
+    WAIT_FOR(first_seq(world, "c1") == 3);
+    assert_int_equal(first_seq(world, "forever"), 1);
+    assert_int_equal(first_seq(world, "plain"), standard == 0 ? 1 : 52);
+}
+
+static void test_what_a_conversation_says_itself_comes_first(void **state)
+{
+    check_own_limits(*state, KEPT);
+}
+
+static void test_without_a_default_conversations_are_trimmed_that_want_it(void **state)
+{
+    check_own_limits(*state, 0);
+}
+
 static void test_it_takes_its_time(void **state)
 {
     struct world *world = *state;
-    create(world, "c1");
+    create(world, "c1", 0);
     fill(world, "c1", KEPT + 500);
     int64_t began_ns = pl_clock_monotonic_ns();
-    start_trimmer(world, 250);
+    start_trimmer(world, KEPT, 250);
     WAIT_FOR(first_seq(world, "c1") > 1);
     assert_int_equal(first_seq(world, "c1"), 251);
     WAIT_FOR(first_seq(world, "c1") == 502);
@@ -178,9 +210,9 @@ static void test_it_takes_its_time(void **state)
 static void test_it_can_be_stopped_in_the_middle(void **state)
 {
     struct world *world = *state;
-    create(world, "c1");
+    create(world, "c1", 0);
     fill(world, "c1", KEPT + 500);
-    start_trimmer(world, 20);
+    start_trimmer(world, KEPT, 20);
     WAIT_FOR(first_seq(world, "c1") == 21);
 }
 
@@ -189,6 +221,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_conversation_is_trimmed_to_what_is_kept, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_what_a_conversation_says_itself_comes_first, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            test_without_a_default_conversations_are_trimmed_that_want_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_it_takes_its_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_it_can_be_stopped_in_the_middle, setup, teardown),
     };
