@@ -8,6 +8,7 @@
 #include "support/broker.h"
 
 #include "support/check.h"
+#include "support/free_port.h"
 #include "support/wait.h"
 
 #include <arpa/inet.h>
@@ -25,39 +26,21 @@
 
 #define SLOW_START_MS 90000
 
-static int open_socket(int port, struct sockaddr_in *address)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    *address = (struct sockaddr_in){.sin_family = AF_INET,
-                                    .sin_port = htons((uint16_t)port),
-                                    .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    return fd;
-}
-
-int broker_free_port(void)
-{
-    struct sockaddr_in address;
-    socklen_t len = sizeof(address);
-    int fd = open_socket(0, &address);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    (void)close(fd);
-    return ntohs(address.sin_port);
-}
-
 static bool accepts(int port)
 {
-    struct sockaddr_in address;
-    int fd = open_socket(port, &address);
-    bool is_open = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons((uint16_t)port),
+                                        .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    bool is_open = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
     (void)close(fd);
     return is_open;
 }
 
 void broker_init(struct broker *broker, enum broker_kind kind, const char *const *arguments)
 {
-    *broker = (struct broker){.kind = kind, .port = broker_free_port()};
+    *broker = (struct broker){.kind = kind, .port = free_port()};
     assert_int_equal(tmp_dir_init(&broker->dir), 0);
     for (size_t i = 0; arguments != NULL && arguments[i] != NULL; i++) {
         assert_true(i + 1 < BROKER_ARGUMENTS_MAX);
@@ -205,8 +188,8 @@ static void prepare_rabbitmq(const struct broker *broker)
 
 void broker_start(struct broker *broker)
 {
-    int dist_port = broker_free_port();
-    int epmd_port = broker_free_port();
+    int dist_port = free_port();
+    int epmd_port = free_port();
     int64_t deadline_ms = wait_deadline(SLOW_START_MS);
     if (broker->kind == BROKER_RABBITMQ) {
         prepare_rabbitmq(broker);

@@ -25,8 +25,6 @@ struct broker {
     char url[64];                                /* nats:// or amqp:// */
 };
 
-/* A TCP port of 127.0.0.1 that nobody listens to at the moment. */
-int broker_free_port(void);
 /* Choose port and folder. @param arguments  of nats-server; keeps; NULL: none more */
 void broker_init(struct broker *broker, enum broker_kind kind, const char *const *arguments);
 /* Start, or start again on the same port and folder, and return when it accepts connections. */

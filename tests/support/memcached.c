@@ -5,6 +5,7 @@
 #include "support/memcached.h"
 
 #include "support/check.h"
+#include "support/free_port.h"
 #include "support/tmp_dir.h"
 #include "support/wait.h"
 
@@ -19,8 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void run(const char *port, const char *port_file)
+static void run(int number, const char *port_file)
 {
+    char port[16];
+    (void)snprintf(port, sizeof(port), "%d", number);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* The ports are written here before the first connection is taken. */
     (void)setenv("MEMCACHED_PORT_FILENAME", port_file, 1);
@@ -53,20 +56,19 @@ static bool has_ended(struct memcached_server *server)
     return waitpid(server->pid, NULL, WNOHANG) == server->pid;
 }
 
-static bool start(struct memcached_server *server, const char *port)
+bool memcached_server_restart(struct memcached_server *server)
 {
     struct tmp_dir dir;
-    int found = 0;
     if (tmp_dir_init(&dir) != 0) {
         return false;
     }
     char *port_file = tmp_dir_join(&dir, "port");
     server->pid = fork();
     if (server->pid == 0) {
-        run(port, port_file);
+        run(server->port, port_file);
     }
     int64_t deadline_ms = wait_deadline(WAIT_MS);
-    while (server->pid > 0 && (found = read_port(port_file)) == 0) {
+    while (server->pid > 0 && read_port(port_file) == 0) {
         if (has_ended(server) || !wait_turn(deadline_ms)) {
             (void)fprintf(stderr, "memcached did not start\n");
             server->pid = 0;
@@ -74,21 +76,14 @@ static bool start(struct memcached_server *server, const char *port)
     }
     free(port_file);
     (void)tmp_dir_deinit(&dir);
-    server->port = found;
-    (void)snprintf(server->address, sizeof(server->address), "127.0.0.1:%d", found);
+    (void)snprintf(server->address, sizeof(server->address), "127.0.0.1:%d", server->port);
     return server->pid > 0;
 }
 
 bool memcached_server_start(struct memcached_server *server)
 {
-    return start(server, "-1");
-}
-
-bool memcached_server_restart(struct memcached_server *server)
-{
-    char port[16];
-    (void)snprintf(port, sizeof(port), "%d", server->port);
-    return start(server, port);
+    server->port = free_port();
+    return memcached_server_restart(server);
 }
 
 void memcached_server_stop(struct memcached_server *server)

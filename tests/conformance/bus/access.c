@@ -4,6 +4,7 @@
 
 #include "certs.h"
 #include "support/broker.h"
+#include "support/free_port.h"
 #include "support/tmp_dir.h"
 #include "support/wait.h"
 
@@ -17,7 +18,7 @@ static void test_the_first_address_may_be_dead(void **state)
     struct bus_options options = driver_options();
     (void)state;
     (void)snprintf(servers, sizeof(servers), "%.4s://127.0.0.1:%d , %s", options.servers,
-                   broker_free_port(), options.servers);
+                   free_port(), options.servers);
     options.servers = servers;
     for (size_t i = 0; i < 4; i++) {
         ear_init(&ears[i], driver->open(&options));
@@ -93,7 +94,7 @@ static void start_guarded_rabbitmq(struct guarded *guarded)
     const struct certs *certs = &guarded->certs;
     char settings[1024];
     broker_init(&guarded->broker, BROKER_RABBITMQ, NULL);
-    guarded->tls_port = broker_free_port();
+    guarded->tls_port = free_port();
     (void)snprintf(settings, sizeof(settings),
                    "default_user = parley\ndefault_pass = secret\n"
                    "listeners.ssl.1 = 127.0.0.1:%d\nssl_options.cacertfile = %s\n"
