@@ -51,5 +51,6 @@ extern const struct command members_list_command;
 extern const struct command members_add_command;
 extern const struct command members_remove_command;
 extern const struct command leave_command;
+extern const struct command keep_command;
 
 #endif /* PARLEY_CLI_COMMAND_H */

@@ -25,9 +25,12 @@ const char json_line_help[] =
     "removed       conversation_id: you are no longer a member                      tail chat\n"
     "sent          conversation_id seq created_at_ms client_message_id              send\n"
     "conversation  conversation_id title created_by created_at_ms head_seq          create list\n"
-    "              member_count role; created (create only): false if it was there\n"
+    "              member_count role; created (create only): false if it was there;\n"
+    "              keep_days keep_messages (0: the server's default; -1: no limit),\n"
+    "              if an owner set any\n"
     "member        user_id role                                                     members list\n"
     "changed       conversation_id seq: the log's last seq after the change         members leave\n"
+    "kept          conversation_id days messages, as keep_days and keep_messages    keep\n"
     "error         code (of gRPC, as NOT_FOUND), message; field and request_id if   all, to the\n"
     "              known                                                            error output\n";
 
@@ -133,6 +136,10 @@ json_t *json_line_conversation(const Parley__V1__Conversation *conversation)
                                (json_int_t)conversation->head_seq, "member_count",
                                (json_int_t)conversation->member_count);
     json_line_set(object, "role", text_or_nothing(json_line_role(conversation->role)));
+    if (conversation->retention != NULL) {
+        json_line_set(object, "keep_days", json_integer(conversation->retention->days));
+        json_line_set(object, "keep_messages", json_integer(conversation->retention->messages));
+    }
     return object;
 }
 

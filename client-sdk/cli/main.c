@@ -15,7 +15,7 @@
 static const struct command *const commands[] = {
     &create_command,         &send_command,  &tail_command,         &history_command,
     &chat_command,           &list_command,  &members_list_command, &members_add_command,
-    &members_remove_command, &leave_command,
+    &members_remove_command, &leave_command, &keep_command,
 };
 
 static const char exit_codes[] =

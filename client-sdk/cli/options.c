@@ -71,6 +71,12 @@ static const struct row rows[] = {
     {"role", 'r', TEXT, FOR_MEMBERS_ADD, OFFSET(role), 0, 0, "ROLE", NULL,
      "member (may read and write) or owner (may also change who takes\n"
      "part). member if not given."},
+    {"days", 'd', NUMBER, FOR_KEEP, OFFSET(days), 1, 36500, "N", NULL,
+     "Remove what is older than so many days."},
+    {"messages", 'm', NUMBER, FOR_KEEP, OFFSET(messages), 1, 1000000000, "N", NULL,
+     "Keep so many of the newest messages."},
+    {"forever", 0, FLAG, FOR_KEEP, OFFSET(is_forever), 0, 0, NULL, NULL,
+     "A limit that you do not name is none, whatever the server's is."},
     {"json", 'j', FLAG, FOR_ALL, OFFSET(is_json), 0, 0, NULL, NULL,
      "Print JSON, one object a line; see parley help json."},
     {"server", 's', TEXT, FOR_ALL, OFFSET(server), 0, 0, "ADDRESS", "PARLEY_SERVER",

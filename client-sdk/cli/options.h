@@ -23,7 +23,8 @@ enum command_bit {
     FOR_MEMBERS_ADD = 1 << 7,
     FOR_MEMBERS_REMOVE = 1 << 8,
     FOR_LEAVE = 1 << 9,
-    FOR_ALL = (1 << 10) - 1,
+    FOR_KEEP = 1 << 10,
+    FOR_ALL = (1 << 11) - 1,
 };
 
 struct user_list {
@@ -50,11 +51,14 @@ struct options {
     int64_t last;
     int64_t count;
     int64_t limit;
+    int64_t days;
+    int64_t messages;
     bool has_tls;
     bool is_json;
     bool is_all;
     bool is_backwards;
     bool is_lines;
+    bool is_forever;
     bool wants_help;
 };
 

@@ -10,7 +10,7 @@ import unittest
 from cli import (BIN, Cli, DONE, FAILED, PARLEY, REFUSED, UNAUTHENTICATED, UNAVAILABLE, USAGE)
 
 COMMANDS = ("create", "send", "tail", "history", "chat", "list", "members list", "members add",
-            "members remove", "leave")
+            "members remove", "leave", "keep")
 
 
 class Help(Cli):
@@ -173,6 +173,25 @@ class Conversations(Cli):
         self.assertEqual({c["role"] for c in listed}, {"member"})
         lines = self.parley("list", user="lister").splitlines()
         self.assertRegex(lines[0], r"^l1  member +2 members +1 event  Title l1$")
+
+    def test_owners_say_how_much_is_kept(self):
+        self.parley("create", "k", "--with", "keeper")
+
+        def shown():
+            listed, = self.json("list", user="keeper")
+            return [listed.get("keep_days"), listed.get("keep_messages")]
+
+        self.assertEqual(shown(), [None, None])
+        for options, limits in ((["--days", "30"], [30, 0]),
+                                (["--messages", "7", "--forever"], [-1, 7]),
+                                (["--forever"], [-1, -1])):
+            kept, = self.json("keep", "k", *options)
+            self.assertEqual([kept["type"], kept["days"], kept["messages"]], ["kept", *limits])
+            self.assertEqual(shown(), limits)
+        self.assertEqual(self.parley("keep", "k"), "")
+        self.assertEqual(shown(), [None, None])
+        self.parley("keep", "k", "--days", "36501", code=USAGE)
+        self.parley("keep", "k", user="keeper", code=REFUSED)
 
     def test_members_come_and_go(self):
         self.parley("create", "m", "--with", "bob")
