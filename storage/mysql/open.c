@@ -26,6 +26,7 @@
 #define BATCH_BYTES  (8U << 20)
 #define QUEUE_BYTES  (64U << 20)
 #define RETRY_MS     100
+#define REST_MS      2000           /* of a replica that let a deadline pass, at first */
 #define MIGRATION_MS (3600U * 1000) /* for one statement of a migration */
 
 int64_t mdb_deadline(const struct mysql_engine *engine)
@@ -268,6 +269,7 @@ static enum parley_code open_replica(struct mdb_place *place, const struct mdb_p
     pool.connections_max = readers_of_lane(shard->login.options) * shard->login.options->writers;
     pool.connections_min = pool.connections_max;
     pool.wait_ns = 0;
+    pool.rest_ns = REST_MS * NS_PER_MS;
     pool.check = check_replica;
     return mdb_pool_new(&pool, &place->replica_pool, err);
 }

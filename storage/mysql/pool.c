@@ -21,6 +21,7 @@
 #define NS_PER_MS      INT64_C(1000000)
 #define BACKOFF_NS     (100 * NS_PER_MS) /* the first pause after a failure; then doubled */
 #define BACKOFF_MAX_NS (2 * NS_PER_S)
+#define REST_MAX_NS    (64 * NS_PER_S)
 #define ROUND_NS       NS_PER_S        /* how often idle connections are looked at */
 #define CHECK_NS       (10 * NS_PER_S) /* an idle connection is asked after so long */
 #define CHECK_LIMIT_NS (2 * NS_PER_S)  /* to answer that */
@@ -37,7 +38,8 @@ struct mdb_pool {
     unsigned waiting;
     bool is_down;
     bool is_closing;
-    unsigned failures; /* in a row */
+    unsigned failures; /* to connect, in a row */
+    unsigned expired;  /* deadlines that passed, in a row */
     int64_t next_try_ns;
     uint64_t kills[KILLS_MAX]; /* of connections that were given up */
     size_t kill_count;
@@ -105,10 +107,10 @@ static void close_all(struct pl_list *list)
 
 /* Half of the pause is random, so that nodes that lost a shard together do not come back together.
  */
-static int64_t pause_ns(unsigned failures)
+static int64_t pause_ns(int64_t first_ns, int64_t max_ns, unsigned failures)
 {
-    int64_t pause = BACKOFF_NS;
-    for (unsigned i = 1; i < failures && pause < BACKOFF_MAX_NS; i++) {
+    int64_t pause = first_ns;
+    for (unsigned i = 1; i < failures && pause < max_ns; i++) {
         pause *= 2;
     }
     return pause / 2 + (int64_t)pl_random_below((uint64_t)pause / 2 + 1);
@@ -120,7 +122,8 @@ static void note_failure(struct mdb_pool *pool, const struct pl_error *error)
     pool->open--;
     pool->failures++;
     set_down_locked(pool, error->text);
-    pool->next_try_ns = pl_clock_monotonic_ns() + pause_ns(pool->failures);
+    pool->next_try_ns =
+        pl_clock_monotonic_ns() + pause_ns(BACKOFF_NS, BACKOFF_MAX_NS, pool->failures);
     (void)pthread_mutex_unlock(&pool->mutex);
     pl_metric_add(&mdb_metric_connect_errors, 1);
 }
@@ -345,6 +348,14 @@ struct mdb_conn *mdb_pool_take(struct mdb_pool *pool, bool is_patient, int64_t d
     return conn;
 }
 
+/* A connection that can be made says nothing of what it will answer. */
+static void rest_locked(struct mdb_pool *pool, int64_t now_ns)
+{
+    pool->expired++;
+    int64_t until_ns = now_ns + pause_ns(pool->options.rest_ns, REST_MAX_NS, pool->expired);
+    pool->next_try_ns = until_ns > pool->next_try_ns ? until_ns : pool->next_try_ns;
+}
+
 void mdb_pool_put(struct mdb_pool *pool, struct mdb_conn *conn)
 {
     int64_t now_ns = pl_clock_monotonic_ns();
@@ -367,6 +378,11 @@ void mdb_pool_put(struct mdb_pool *pool, struct mdb_conn *conn)
     }
     if (is_lost) {
         set_down_locked(pool, is_expired ? "a deadline has passed" : "a connection was lost");
+    } else {
+        pool->expired = 0;
+    }
+    if (is_expired && pool->options.rest_ns > 0) {
+        rest_locked(pool, now_ns);
     }
     (void)pthread_mutex_unlock(&pool->mutex);
     if (!is_kept) {

@@ -8,7 +8,8 @@
  * Breaker: when a connection is lost or runs over its deadline, or none can be made, the shard
  * counts as down: idle connections are closed and every take fails at once, until the pool's thread
  * has made a connection again. It tries at once, and then with growing, random pauses; no request
- * is needed for that, and none waits for it. */
+ * is needed for that, and none waits for it. With rest_ns it pauses after a deadline, too: a server
+ * may take connections and answer nothing that is asked. */
 
 #include "mysql/conn.h"
 
@@ -23,6 +24,8 @@ struct mdb_pool_options {
     int64_t idle_ns;
     int64_t lifetime_ns;
     int64_t wait_ns;
+    int64_t rest_ns;   /* a server that let a deadline pass is left alone for about so long, and
+                          twice as long each time until it answers. 0: not at all */
     unsigned retry_ms; /* hint when nothing better is known */
     /* Called for each new connection, before anybody uses it; an error closes it. @thread pool */
     enum parley_code (*check)(void *context, struct mdb_conn *conn, struct pl_error *err);

@@ -10,6 +10,7 @@
 #include "store/mysql_shards.h"
 #include "support/wait.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -352,6 +353,49 @@ static void test_a_frozen_replica_costs_one_share_of_the_deadline(void **state)
     WAIT_FOR(is_served(world));
 }
 
+/* As a backup does. What changes the table waits for it, and all who read wait for that. */
+static void *read_long(void *context)
+{
+    const struct world *world = context;
+    char sql[120];
+    (void)snprintf(sql, sizeof(sql), "SELECT SLEEP(6) FROM parley_%u_%u.message LIMIT 1",
+                   world->place.number, world->shard);
+    (void)mariadb_run(&place_server, REPLICA, sql);
+    return NULL;
+}
+
+static bool is_reading(void)
+{
+    return mariadb_sum(&place_server, REPLICA,
+                       "SELECT COUNT(*) FROM information_schema.processlist WHERE"
+                       " state='User sleep'") == 1;
+}
+
+static bool is_slow(struct world *world)
+{
+    int64_t began_ns = pl_clock_monotonic_ns();
+    check_read(world, 1, 10);
+    return pl_clock_monotonic_ns() - began_ns > (SHARE_MS - 50) * INT64_C(1000000);
+}
+
+static void test_a_replica_that_takes_connections_and_no_reads_costs_few_of_them(void **state)
+{
+    struct world *world = *state;
+    pthread_t reader;
+    unsigned slow = 1;
+    assert_int_equal(pthread_create(&reader, NULL, read_long, world), 0);
+    WAIT_FOR(is_reading());
+    place_run(&world->place, world->shard, "ALTER TABLE message COMMENT='changed'");
+    WAIT_FOR(is_slow(world));
+    int64_t deadline_ms = wait_deadline(4 * SHARE_MS);
+    while (wait_turn(deadline_ms)) {
+        slow += is_slow(world);
+    }
+    (void)pthread_join(reader, NULL);
+    assert_in_range(slow, 1, 3);
+    WAIT_FOR(is_served(world));
+}
+
 static void test_the_replica_of_another_shard_is_not_asked(void **state)
 {
     struct world *world = *state;
@@ -405,6 +449,7 @@ int main(void)
         REPLICA_TEST(test_a_bucket_that_has_moved_is_read_where_it_is),
         REPLICA_TEST(test_a_dead_replica_costs_nothing_and_is_used_again_when_it_is_back),
         REPLICA_TEST(test_a_frozen_replica_costs_one_share_of_the_deadline),
+        REPLICA_TEST(test_a_replica_that_takes_connections_and_no_reads_costs_few_of_them),
         REPLICA_TEST(test_the_replica_of_another_shard_is_not_asked),
         REPLICA_TEST(test_replicas_that_do_not_fit_the_shards_are_refused),
     };
