@@ -244,11 +244,13 @@ static enum parley_code check_connection(void *context, struct mdb_conn *conn, s
     return PARLEY_OK;
 }
 
-/* It may have been set up anew since the last connection. */
+/* It may have been set up anew since the last connection. Which migrations it has does not matter:
+ * a newer node may have made more than we know, and a column that is still missing fails the read.
+ */
 static enum parley_code check_replica(void *context, struct mdb_conn *conn, struct pl_error *err)
 {
     const struct mdb_place *place = context;
-    return mdb_schema_check(conn, place->index, place->engine->shards, err);
+    return mdb_schema_check_place(conn, place->index, place->engine->shards, err);
 }
 
 static unsigned readers_of_lane(const struct store_mysql_options *options)

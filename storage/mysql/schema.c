@@ -143,8 +143,8 @@ static void report(void *context, const char *line)
     }
 }
 
-static enum parley_code check_place(struct mdb_conn *conn, unsigned shard, unsigned shards,
-                                    struct pl_error *err)
+enum parley_code mdb_schema_check_place(struct mdb_conn *conn, unsigned shard, unsigned shards,
+                                        struct pl_error *err)
 {
     int64_t is_shard = -1;
     int64_t of_shards = -1;
@@ -188,7 +188,7 @@ static enum parley_code prepare_locked(struct target *target, struct pl_error *e
         code = run(target->conn, &sql, err);
     }
     if (code == PARLEY_OK) {
-        code = check_place(target->conn, options->shard, options->shards, err);
+        code = mdb_schema_check_place(target->conn, options->shard, options->shards, err);
     }
     if (code == PARLEY_OK && options->may_apply) {
         report(target, "schema is up to date");

@@ -32,4 +32,8 @@ PL_MUST_CHECK enum parley_code mdb_schema_prepare(struct mdb_conn *conn,
 PL_MUST_CHECK enum parley_code mdb_schema_check(struct mdb_conn *conn, unsigned shard,
                                                 unsigned shards, struct pl_error *err);
 
+/* Only the first of the two. */
+PL_MUST_CHECK enum parley_code mdb_schema_check_place(struct mdb_conn *conn, unsigned shard,
+                                                      unsigned shards, struct pl_error *err);
+
 #endif /* PARLEY_MYSQL_SCHEMA_H */

@@ -396,6 +396,20 @@ static void test_a_replica_that_takes_connections_and_no_reads_costs_few_of_them
     WAIT_FOR(is_served(world));
 }
 
+static void test_a_replica_is_read_on_after_a_newer_node_has_migrated(void **state)
+{
+    struct world *world = *state;
+    for (unsigned i = 0; i < SHARDS; i++) {
+        place_run(&world->place, i, "INSERT INTO schema_migration VALUES (9999, 'new', 'new', 1)");
+    }
+    send_one(world);
+    WAIT_FOR(is_served(world)); /* the replica has all of it */
+    assert_int_equal(kill(mariadb_pid(&place_server, REPLICA), SIGKILL), 0);
+    WAIT_FOR(!is_served(world));
+    assert_int_equal(mariadb_start_again(&place_server), 0);
+    WAIT_FOR(is_served(world));
+}
+
 static void test_the_replica_of_another_shard_is_not_asked(void **state)
 {
     struct world *world = *state;
@@ -450,6 +464,7 @@ int main(void)
         REPLICA_TEST(test_a_dead_replica_costs_nothing_and_is_used_again_when_it_is_back),
         REPLICA_TEST(test_a_frozen_replica_costs_one_share_of_the_deadline),
         REPLICA_TEST(test_a_replica_that_takes_connections_and_no_reads_costs_few_of_them),
+        REPLICA_TEST(test_a_replica_is_read_on_after_a_newer_node_has_migrated),
         REPLICA_TEST(test_the_replica_of_another_shard_is_not_asked),
         REPLICA_TEST(test_replicas_that_do_not_fit_the_shards_are_refused),
     };
