@@ -23,13 +23,14 @@
 #define PAGE_MIN       64   /* rows in one statement */
 #define PAGE_ROW_BYTES 4096 /* so many of the bytes asked for make one row of the first page */
 #define TRIES_MAX      3
-#define REPLICA_SHARE  4 /* of the time for a read: the rest is the shard's own */
+#define REPLICA_SHARE  4 /* of the time for a read; the shard has as much after it, or all of it */
 
 struct shard_reader {
     struct mysql_engine *engine;
     struct mdb_place *place;
     struct mdb_conn *conn; /* of the request; while a replica is asked, to that */
     int64_t deadline_ns;   /* of the request */
+    int64_t share_ns;      /* a replica's */
     bool is_map_old;       /* what was read came with an epoch that we did not know */
     struct mdb_sql sql;
     struct shard_rows rows;
@@ -250,10 +251,12 @@ static void walk_replica(struct shard_reader *reader, struct walk *walk)
     if (pool == NULL || walk->read->uncached || is_complete(walk)) {
         return;
     }
+    int64_t until_ns = pl_clock_monotonic_ns() + reader->share_ns;
+    if (until_ns + reader->share_ns > reader->deadline_ns) {
+        return;
+    }
     struct mdb_conn *shard = reader->conn;
-    int64_t now_ns = pl_clock_monotonic_ns();
-    int64_t share_ns = (reader->deadline_ns - now_ns) / REPLICA_SHARE;
-    struct mdb_conn *replica = mdb_pool_take(pool, false, now_ns + share_ns, &ignored);
+    struct mdb_conn *replica = mdb_pool_take(pool, false, until_ns, &ignored);
     if (replica != NULL) {
         reader->conn = replica;
         walk->is_replica = true;
@@ -566,6 +569,7 @@ void mdb_read(struct shard_reader *reader, struct store_request *request)
     int64_t deadline_ns = mdb_deadline(reader->engine);
     bool is_over = false;
     reader->deadline_ns = deadline_ns;
+    reader->share_ns = (deadline_ns - pl_clock_monotonic_ns()) / REPLICA_SHARE;
     for (unsigned tries = 0; tries < TRIES_MAX && !is_over; tries++) {
         if (tries > 0 && pl_clock_monotonic_ns() >= deadline_ns) {
             break;

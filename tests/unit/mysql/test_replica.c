@@ -353,6 +353,25 @@ static void test_a_frozen_replica_costs_one_share_of_the_deadline(void **state)
     WAIT_FOR(is_served(world));
 }
 
+/* It would have no time to answer, and count as down for that. */
+static void test_a_shard_that_is_slow_has_the_time_that_is_left(void **state)
+{
+    struct world *world = *state;
+    struct ask ask;
+    int64_t before = served() + behind() + missed();
+    mariadb_freeze(&place_server, 0);
+    fill_read(&ask, 1, HISTORY);
+    store_read(world->reader, &ask.read);
+    int64_t deadline_ms = wait_deadline(5 * SHARE_MS / 2);
+    while (wait_turn(deadline_ms)) {
+    }
+    mariadb_thaw(&place_server, 0);
+    assert_int_equal(ask_code(&ask), PARLEY_OK);
+    check_events(&ask, 1, HISTORY);
+    ask_release(&ask);
+    assert_int_equal(served() + behind() + missed(), before);
+}
+
 /* As a backup does. What changes the table waits for it, and all who read wait for that. */
 static void *read_long(void *context)
 {
@@ -463,6 +482,7 @@ int main(void)
         REPLICA_TEST(test_a_bucket_that_has_moved_is_read_where_it_is),
         REPLICA_TEST(test_a_dead_replica_costs_nothing_and_is_used_again_when_it_is_back),
         REPLICA_TEST(test_a_frozen_replica_costs_one_share_of_the_deadline),
+        REPLICA_TEST(test_a_shard_that_is_slow_has_the_time_that_is_left),
         REPLICA_TEST(test_a_replica_that_takes_connections_and_no_reads_costs_few_of_them),
         REPLICA_TEST(test_a_replica_is_read_on_after_a_newer_node_has_migrated),
         REPLICA_TEST(test_the_replica_of_another_shard_is_not_asked),
