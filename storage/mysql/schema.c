@@ -10,6 +10,9 @@
 
 /* How long one node waits while another migrates; after that it says so and gives up. */
 #define LOCK_WAIT_S 60
+/* How long a change waits for those who read its table. Whoever wants the table later waits behind
+ * it, so that this is less than the time that a request of a node has. */
+#define TABLE_WAIT_S 3
 
 static const char make_records[] =
     "CREATE TABLE IF NOT EXISTS schema_migration (number INT UNSIGNED NOT NULL PRIMARY KEY,"
@@ -209,6 +212,10 @@ enum parley_code mdb_schema_prepare(struct mdb_conn *conn, const struct mdb_sche
     if (code == PARLEY_OK && is_locked != 1) {
         code = pl_fail(err, PARLEY_UNAVAILABLE,
                        "another process has been migrating for more than %d s", LOCK_WAIT_S);
+    }
+    if (code == PARLEY_OK) {
+        (void)pl_text_format(text, sizeof(text), "SET SESSION lock_wait_timeout=%d", TABLE_WAIT_S);
+        code = exec(conn, text, err);
     }
     /* The lock ends with the connection, which is closed after. */
     return code == PARLEY_OK ? prepare_locked(&target, err) : code;

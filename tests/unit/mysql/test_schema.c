@@ -4,6 +4,7 @@
 #include "place.h"
 
 #include "mysql/schema.h"
+#include "support/wait.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -133,26 +134,37 @@ static void test_an_interrupted_migration_is_finished(void **state)
     assert_int_equal(place_sum(place, 0, "SELECT COUNT(*) FROM message"), 0);
 }
 
-/* As it was before 0002, and as a node writes that was started then. */
-static void test_an_older_schema_is_brought_up_to_date_with_what_is_in_it(void **state)
+/* As a node writes that was started before 0002. */
+static void make_older_conversation(const struct place *place)
 {
-    static const char make[] =
-        "INSERT INTO conversation (bucket, id, title, created_by, created_at_ms, head_seq,"
-        " first_seq, ordinal, last_at_ms, member_count, members_seq)"
-        " VALUES (0, UUID(), '', 'alice', 0, 0, 1, 0, 0, 0, 0)";
-    const struct place *place = *state;
+    place_run(place, 0,
+              "INSERT INTO conversation (bucket, id, title, created_by, created_at_ms, head_seq,"
+              " first_seq, ordinal, last_at_ms, member_count, members_seq)"
+              " VALUES (0, UUID(), '', 'alice', 0, 0, 1, 0, 0, 0, 0)");
+}
+
+/* Shard 0 as it was before 0002, with a conversation. */
+static void make_older_schema(const struct place *place)
+{
     struct lines lines;
     assert_int_equal(migrate(place, false, &lines, NULL), PARLEY_OK);
     place_run(place, 0,
               "ALTER TABLE conversation DROP KEY conversation_retention,"
               " DROP COLUMN retention_age_ms, DROP COLUMN retention_messages");
     place_run(place, 0, "DELETE FROM schema_migration WHERE number=2");
-    place_run(place, 0, make);
+    make_older_conversation(place);
+}
+
+static void test_an_older_schema_is_brought_up_to_date_with_what_is_in_it(void **state)
+{
+    const struct place *place = *state;
+    struct lines lines;
+    make_older_schema(place);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(try_open(place, false), PARLEY_FAILED_PRECONDITION);
         assert_int_equal(migrate(place, false, &lines, NULL), PARLEY_OK);
         assert_int_equal(try_open(place, false), PARLEY_OK);
-        place_run(place, 0, make);
+        make_older_conversation(place);
         /* Once more: it was killed before it could record what it did. */
         place_run(place, 0, "DELETE FROM schema_migration WHERE number=2");
     }
@@ -160,6 +172,43 @@ static void test_an_older_schema_is_brought_up_to_date_with_what_is_in_it(void *
                                "SELECT COUNT(*) FROM conversation WHERE retention_age_ms=0 AND"
                                " retention_messages=0"),
                      3);
+}
+
+static void *read_for_long(void *context)
+{
+    (void)mariadb_sum_in(&place_server, 0, context,
+                         "SELECT COUNT(*) FROM conversation WHERE SLEEP(60)=0");
+    return NULL;
+}
+
+static int64_t find_reader(const struct place *place)
+{
+    return place_sum(place, 0,
+                     "SELECT id FROM information_schema.processlist WHERE state='User sleep'");
+}
+
+static void
+test_a_table_that_is_read_for_long_is_changed_later_and_written_to_meanwhile(void **state)
+{
+    const struct place *place = *state;
+    struct lines lines;
+    pthread_t reader;
+    char database[64];
+    char kill[64];
+    make_older_schema(place);
+    (void)snprintf(database, sizeof(database), "parley_%u_0", place->number);
+    assert_int_equal(pthread_create(&reader, NULL, read_for_long, database), 0);
+    WAIT_FOR(find_reader(place) != 0);
+    /* Before the reader is done: who writes waits behind who changes. */
+    assert_int_equal(migrate(place, false, &lines, NULL), PARLEY_UNAVAILABLE);
+    int64_t id = find_reader(place);
+    assert_int_not_equal(id, 0);
+    make_older_conversation(place);
+    (void)snprintf(kill, sizeof(kill), "KILL QUERY %lld", (long long)id);
+    place_run(place, 0, kill);
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    assert_int_equal(migrate(place, false, &lines, NULL), PARLEY_OK);
+    assert_int_equal(place_sum(place, 0, "SELECT SUM(retention_age_ms=0) FROM conversation"), 2);
 }
 
 static void test_a_schema_that_is_not_ours_is_refused_and_left_alone(void **state)
@@ -236,6 +285,7 @@ int main(void)
         SCHEMA_TEST(test_of_several_nodes_one_migrates_and_the_others_wait),
         SCHEMA_TEST(test_an_interrupted_migration_is_finished),
         SCHEMA_TEST(test_an_older_schema_is_brought_up_to_date_with_what_is_in_it),
+        SCHEMA_TEST(test_a_table_that_is_read_for_long_is_changed_later_and_written_to_meanwhile),
         SCHEMA_TEST(test_a_schema_that_is_not_ours_is_refused_and_left_alone),
         SCHEMA_TEST(test_databases_in_another_order_are_refused),
         cmocka_unit_test(test_addresses_that_are_none_are_refused),
