@@ -22,15 +22,34 @@ static parley_error *keep(const struct session *session, Parley__V1__Retention *
     return error;
 }
 
+/* Who only gives its name may want to look: what is gone does not come back. */
+static int check(const struct invocation *invocation)
+{
+    const struct options *options = &invocation->options;
+    if (options->is_forever && options->is_default) {
+        return report_usage(invocation->command, "--forever and --default contradict each other");
+    }
+    if (options->days == 0 && options->messages == 0 && !options->is_forever &&
+        !options->is_default) {
+        return report_usage(invocation->command,
+                            "say what is kept: --days, --messages, --forever or --default");
+    }
+    return EXIT_OK;
+}
+
 static int run(const struct invocation *invocation)
 {
+    int exit_code = check(invocation);
+    if (exit_code != EXIT_OK) {
+        return exit_code;
+    }
     struct session session;
     const struct options *options = &invocation->options;
     const int unnamed = options->is_forever ? FOR_EVER : 0;
     Parley__V1__Retention retention = PARLEY__V1__RETENTION__INIT;
     retention.days = options->days > 0 ? (int32_t)options->days : unnamed;
     retention.messages = options->messages > 0 ? options->messages : unnamed;
-    int exit_code = session_open(invocation, SESSION_CALLS, &session);
+    exit_code = session_open(invocation, SESSION_CALLS, &session);
     if (exit_code == EXIT_OK) {
         parley_error *error = keep(&session, &retention);
         exit_code = error == NULL ? EXIT_OK : report_error(invocation, error);
@@ -50,13 +69,13 @@ const struct command keep_command = {
     .arguments = "CONVERSATION",
     .summary = "say how much of it is kept; owners only",
     .description =
-        "Say when events are removed for good: when they are too old, or when so many newer "
-        "messages\n"
-        "are there. A limit that you do not name is the server's default. What was said before is\n"
-        "replaced; what is gone does not come back.\n",
+        "Say when events are removed for good: when they are too old, or when so many\n"
+        "newer messages are there. What was said before is replaced, both limits of it;\n"
+        "parley list --json shows it. What is gone does not come back.\n",
     .examples = "  parley keep lobby --days 30\n"
                 "  parley keep lobby --messages 1000 --forever\n"
-                "  parley keep lobby --forever\n",
+                "  parley keep lobby --forever\n"
+                "  parley keep lobby --default\n",
     .arguments_min = 1,
     .arguments_max = 1,
     .run = run,

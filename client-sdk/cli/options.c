@@ -77,6 +77,8 @@ static const struct row rows[] = {
      "Keep so many of the newest messages."},
     {"forever", 0, FLAG, FOR_KEEP, OFFSET(is_forever), 0, 0, NULL, NULL,
      "A limit that you do not name is none, whatever the server's is."},
+    {"default", 0, FLAG, FOR_KEEP, OFFSET(is_default), 0, 0, NULL, NULL,
+     "A limit that you do not name is the server's, as without --forever."},
     {"json", 'j', FLAG, FOR_ALL, OFFSET(is_json), 0, 0, NULL, NULL,
      "Print JSON, one object a line; see parley help json."},
     {"server", 's', TEXT, FOR_ALL, OFFSET(server), 0, 0, "ADDRESS", "PARLEY_SERVER",

@@ -59,6 +59,7 @@ struct options {
     bool is_backwards;
     bool is_lines;
     bool is_forever;
+    bool is_default;
     bool wants_help;
 };
 

@@ -188,10 +188,12 @@ class Conversations(Cli):
             kept, = self.json("keep", "k", *options)
             self.assertEqual([kept["type"], kept["days"], kept["messages"]], ["kept", *limits])
             self.assertEqual(shown(), limits)
-        self.assertEqual(self.parley("keep", "k"), "")
+        for options in ([], ["--days", "36501"], ["--forever", "--default"]):
+            self.parley("keep", "k", *options, code=USAGE)
+        self.parley("keep", "k", "--default", user="keeper", code=REFUSED)
+        self.assertEqual(shown(), [-1, -1])
+        self.assertEqual(self.parley("keep", "k", "--default"), "")
         self.assertEqual(shown(), [None, None])
-        self.parley("keep", "k", "--days", "36501", code=USAGE)
-        self.parley("keep", "k", user="keeper", code=REFUSED)
 
     def test_members_come_and_go(self):
         self.parley("create", "m", "--with", "bob")
