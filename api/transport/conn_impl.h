@@ -76,8 +76,8 @@ struct pl_conn {
     int64_t write_timeout_ms;
     int fd;
     uint32_t greeting_bytes; /* received before CONN_READY */
+    uint32_t calm_bytes;     /* received since a message has swollen, up to what is enough */
     enum conn_state state;
-    uint8_t wary_reads; /* reads still to be small */
     bool is_server;
     bool is_open;        /* bytes may flow */
     bool is_announced;   /* on_open was called */

@@ -2,7 +2,9 @@
 /* Bytes of a connection, in and out.
  *
  * In: the loop's one read buffer, until the socket is drained or a fair share was read. A buffer of
- * gzip bombs is a tenth of a second of work: a peer that has sent one is read in small pieces.
+ * gzip bombs is a tenth of a second of work: a peer is read in small pieces until it has sent
+ * enough without one, and after a piece with one the others have their turn.
+ *
  * Out: the session fills the loop's gather, one system call sends it, until there is no more or the
  * socket is full. What a full socket did not take is copied into `rest`, at most one gather, and
  * until that is out nothing is gathered: the bytes wait in the streams' own queues, where their
@@ -15,11 +17,11 @@
 
 #include <string.h>
 
-#define READ_ROUNDS_MAX  8    /* 512 KiB a turn from one connection, then the others */
-#define READ_MS_MAX      2    /* ... or as much as so long a time allows */
-#define READ_WARY        4096 /* bytes at a time after a message has swollen, a turn each ... */
-#define WARY_READS       255  /* ... until so many reads brought none */
-#define FLUSH_ROUNDS_MAX 16   /* as many gathers to one connection, then the others */
+#define READ_ROUNDS_MAX  8          /* 512 KiB a turn from one connection, then the others */
+#define READ_MS_MAX      2          /* ... or as much as so long a time allows */
+#define READ_WARY        4096       /* bytes at a time ... */
+#define CALM_BYTES       (1U << 20) /* ... until so many brought no message that has swollen */
+#define FLUSH_ROUNDS_MAX 16         /* as many gathers to one connection, then the others */
 #define PREFACE_LEN      24
 #define SETTINGS_MIN_LEN 9
 
@@ -85,14 +87,14 @@ bool pl_conn_is_held_back(const struct pl_conn *conn)
 }
 
 /* @return true: leave the rest for later turns, others wait. */
-static bool is_worn_out(struct pl_conn *conn)
+static bool is_worn_out(struct pl_conn *conn, size_t len)
 {
     if (pl_session_has_swollen(conn->session)) {
-        conn->wary_reads = WARY_READS;
+        conn->calm_bytes = 0;
         return true;
     }
-    if (conn->wary_reads > 0) {
-        conn->wary_reads--;
+    if (conn->calm_bytes < CALM_BYTES) {
+        conn->calm_bytes += (uint32_t)len;
     }
     return false;
 }
@@ -113,7 +115,7 @@ void pl_conn_read(struct pl_conn *conn)
             break;
         }
         conn->is_drained = false;
-        size_t room = conn->wary_reads > 0 ? READ_WARY : PL_READ_SIZE;
+        size_t room = conn->calm_bytes < CALM_BYTES ? READ_WARY : PL_READ_SIZE;
         ssize_t got = conn->ops->receive(conn, conn->io->read_buffer, room, &err);
         if (got == IO_BLOCKED) {
             return;
@@ -130,7 +132,7 @@ void pl_conn_read(struct pl_conn *conn)
         if (!take_input(conn, conn->io->read_buffer, (size_t)got)) {
             return;
         }
-        bool is_tired = is_worn_out(conn);
+        bool is_tired = is_worn_out(conn, (size_t)got);
         if (conn->is_drained) {
             return;
         }

@@ -323,14 +323,16 @@ static void count_in_turn(struct world *world, struct pl_stream *stream)
     pl_loop_at_turn_end(world->loop, &turn.hook);
 }
 
-static void throw_bombs(enum world_kind kind)
+static void throw_bombs(enum world_kind kind, bool is_known)
 {
     struct world *world = world_new(kind);
     world->reply_bytes = 1;
     struct pl_conn *conn = world_connect(world);
     struct call calls[BOMBS];
-    call_start_compressed(&calls[0], world, conn, 1 << 20);
-    world_run(world, &calls[0].closes, 1);
+    if (is_known) {
+        call_start_compressed(&calls[0], world, conn, 1 << 20);
+        world_run(world, &calls[0].closes, 1);
+    }
     turn.most = 0;
     world->on_server_message = count_in_turn;
     for (int i = 0; i < BOMBS; i++) {
@@ -346,11 +348,13 @@ static void throw_bombs(enum world_kind kind)
 }
 
 /* Sixteen fit into one read, and nobody else would have a turn until all are unpacked. */
-static void test_a_peer_whose_messages_swell_is_read_in_small_pieces(void **state)
+static void test_a_peer_whose_messages_may_swell_is_read_in_small_pieces(void **state)
 {
     (void)state;
-    throw_bombs(WORLD_PLAIN);
-    throw_bombs(WORLD_TLS);
+    for (int is_known = 0; is_known < 2; is_known++) {
+        throw_bombs(WORLD_PLAIN, is_known);
+        throw_bombs(WORLD_TLS, is_known);
+    }
 }
 
 int main(void)
@@ -364,7 +368,7 @@ int main(void)
         cmocka_unit_test(test_input_that_tls_holds_is_read_once_output_is_out),
         cmocka_unit_test(test_many_calls_share_a_connection),
         cmocka_unit_test(test_a_thousand_connections_come_and_go),
-        cmocka_unit_test(test_a_peer_whose_messages_swell_is_read_in_small_pieces),
+        cmocka_unit_test(test_a_peer_whose_messages_may_swell_is_read_in_small_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
