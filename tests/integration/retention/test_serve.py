@@ -45,6 +45,11 @@ class Stored:
             total += sum(float(line.split()[1]) for line in lines if line.split()[0] == name)
         return total
 
+    def wait_for_a_round(self):
+        """Until all conversations have been looked at: a round of some node has begun and ended."""
+        enough = self.counter("parley_retention_rounds_total") + len(self.nodes) + 1
+        wait_for(lambda: self.counter("parley_retention_rounds_total") >= enough, "a round")
+
     @staticmethod
     def send_all(caller, room):
         for seq in range(2, SENT + 2):
@@ -158,14 +163,12 @@ class Promises(Stored):
         wait_for(lambda: any("RETENTION_TRIMMED" in node.log() for node in self.nodes), "the log")
         self.assertEqual(self.counter("parley_retention_failures_total"), 0)
 
-
     def test_what_a_conversation_says_itself_comes_before_the_default(self):
         alice = self.caller("alice")
         alice.create("forever", ("bob",))
         self.set_retention(alice, "forever", days=-1, messages=-1)
         self.send_all(alice, "forever")
-        self.fill("default")  # trimmed after it was filled: others have been looked at by then
-        self.fill("default-2")
+        self.wait_for_a_round()
         self.assertEqual(self.oldest(alice, "forever"), 1)
         self.set_retention(alice, "forever")
         wait_for(lambda: self.oldest(alice, "forever") == FIRST, "the trimmer")
@@ -193,6 +196,7 @@ class OwnPromises(Stored):
         alice.send("short", "later", b"later")
         self.assertEqual(next(answers).event.seq, SENT + 2)
         answers.cancel()
+        self.wait_for_a_round()
         self.assertEqual(self.oldest(alice, "whole"), 1)
 
     def test_it_may_be_said_at_the_creation(self):
