@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A round walks all buckets, from a random one on so that nodes do not walk side by side:
  *
- *   resting ──every_ms──> listing a page of a bucket ──> trimming each that it names, batch by
- * batch ^                      ^                                   │ └──last bucket──(next page or
- * bucket)<──pause, if needed───┘
+ *   resting ──every_ms──> listing a page of a bucket ──> trimming each that it names
+ *      ^                      ^                            │ (batch by batch)
+ *      └─────last bucket──────┴───────pause, if needed─────┘
  *
  * What cannot be asked or trimmed now is left to the next round. @thread loop */
 #include "retention/trimmer.h"
