@@ -99,7 +99,8 @@ static enum parley_code list_applied(void *context, struct shard_applied *out, s
     return result == MDB_OK ? PARLEY_OK : err->code;
 }
 
-/* Statements end with a semicolon at the end of a line. */
+/* Statements end with a semicolon at the end of a line. A lock that others hold is ABORTED: who
+ * opens a store goes on without a shard that is UNAVAILABLE, but this one is there. */
 static enum parley_code run_statements(struct mdb_conn *conn, const char *text,
                                        struct pl_error *err)
 {
@@ -108,7 +109,12 @@ static enum parley_code run_statements(struct mdb_conn *conn, const char *text,
          end = strstr(text, ";\n")) {
         struct mdb_sql sql = {.data = NULL};
         mdb_sql_raw(&sql, text, (size_t)(end - text));
-        code = run(conn, &sql, err);
+        enum mdb_result result = mdb_conn_run(conn, &sql, err);
+        mdb_sql_deinit(&sql);
+        if (result == MDB_CONFLICT) {
+            err->code = PARLEY_ABORTED;
+        }
+        code = result == MDB_OK ? PARLEY_OK : err->code;
         text = end + 2;
     }
     return code;

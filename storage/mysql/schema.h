@@ -23,7 +23,7 @@ struct mdb_schema_options {
 /* Bring the database up to date under a lock of the server's, so that of several nodes one does it
  * and the others wait; mark a new one as this shard. @thread start; blocks
  * @return FAILED_PRECONDITION: as shard_migrate, or it is another shard, or one of another number;
- *         UNAVAILABLE: not now, as when a table that is to be changed is read for long
+ *         ABORTED: a table that is to be changed is read for long; try again
  */
 PL_MUST_CHECK enum parley_code mdb_schema_prepare(struct mdb_conn *conn,
                                                   const struct mdb_schema_options *options,
