@@ -10,6 +10,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#define RETENTION_EVERY_MIN_MS 100
+
 const struct config_entry config_entries[CONFIG_COUNT] = {
 #define X(field, kind_, key_, fallback_, min_, max_, unit_, flags_, sentence_)                     \
     {.key = (key_),                                                                                \
@@ -134,6 +136,10 @@ static enum parley_code check(const struct config *config, struct pl_error *err)
     }
     if (config->data[0] == '\0') {
         return pl_fail(err, PARLEY_INVALID_ARGUMENT, "data must name a folder");
+    }
+    if (config->retention_every_ms != 0 && config->retention_every_ms < RETENTION_EVERY_MIN_MS) {
+        return pl_fail(err, PARLEY_INVALID_ARGUMENT,
+                       "retention.every_ms must be 0 or at least %dms", RETENTION_EVERY_MIN_MS);
     }
     return PARLEY_OK;
 }

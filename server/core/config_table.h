@@ -164,7 +164,8 @@ X(retention_messages, INT, "retention.messages", "0", 0, 1000000000, "messages",
   "owners may say otherwise.")                                                                     \
 X(retention_every_ms, DURATION, "retention.every_ms", "1h", 0, 720 * CONFIG_HOUR, "", 0,           \
   "Pause between two rounds over all conversations, or without such a limit over those whose "     \
-  "owners set one; 0: this node makes none. In a large cluster a few nodes are enough.")           \
+  "owners set one: 100ms or more; 0: this node makes none. In a large cluster a few nodes are "    \
+  "enough.")                                                                                       \
 X(retention_rate, INT, "retention.rate", "2000", 1, 1000000, "events", 0,                          \
   "Events that a node trims in a second, at most.")                                                \
 X(bus_kind, ENUM, "bus.kind", "none", 0, 0, "none|nats|rabbitmq", 0,                               \

@@ -321,6 +321,7 @@ static void test_settings_that_belong_together_are_checked(void **state)
         {{.arguments = "--tls-cert|/c"}, {"tls.key is missing"}},
         {{.arguments = "--tls-key|/c"}, {"tls.cert is missing"}},
         {{.arguments = "--tls-client-ca|/c"}, {"tls.client_ca needs TLS"}},
+        {{.arguments = "--retention-every-ms|99ms"}, {"retention.every_ms", "0 or at least 100"}},
         {{.environment = "PARLEY_AUTH_KEY=00ff"}, {"auth.key must be 64 hexadecimal"}},
     };
     for (size_t i = 0; i < PL_COUNT(cases); i++) {
