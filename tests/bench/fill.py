@@ -32,8 +32,9 @@ class SqliteFill:
         rows = [(bucket_of(text) << 40 | 1 << 20 | i, text) for i, text in enumerate(ids)]
         self.db.execute("BEGIN")
         self.db.executemany(
-            "INSERT INTO conversation VALUES (?, ?, '', :owner, :at, 0, 1, 0, :at, 1)".replace(
-                ":owner", f"'{OWNER}'").replace(":at", str(BEGAN_MS)), rows)
+            "INSERT INTO conversation (number, id, title, created_by, created_at_ms, head_seq, first_seq,"
+            f" ordinal, last_at_ms, member_count) VALUES (?, ?, '', '{OWNER}', {BEGAN_MS}, 0, 1, 0, {BEGAN_MS}, 1)",
+            rows)
         self.db.executemany("INSERT INTO member VALUES (?, ?, ?)",
                             ((number, OWNER, OWNER_ROLE) for number, _ in rows))
         self.db.execute("COMMIT")

@@ -53,6 +53,13 @@ class Many(unittest.TestCase):
                  (chat.SendRequest(conversation_id=room, client_message_id=message_id,
                                    body=room.encode()) for room in rooms), self.alice.metadata)
 
+    def wait_in_effect(self, stream, rooms):
+        missing = set(rooms)
+        while missing:
+            answer = next(stream)
+            self.assertEqual(answer.WhichOneof("kind"), "caught_up")
+            missing.remove(answer.caught_up.conversation_id)
+
     def receive(self, stream, rooms, message_id):
         """Until that message has come from all of these, each room's events in order and without a hole."""
         last, missing = {}, set(rooms)
@@ -72,7 +79,7 @@ class Many(unittest.TestCase):
 
     def test_all_of_a_user_and_those_joined_later(self):
         stream = self.alice.subscribe(everything=True, timeout=LONG_S)
-        self.assertIsNotNone(next(stream).WhichOneof("kind"))  # it is in effect
+        self.wait_in_effect(stream, ROOMS)
         self.send_to_all(ROOMS, "all")
         self.receive(stream, ROOMS, "all")
         self.create(["later"])
