@@ -23,13 +23,15 @@ def bucket_of(text):
 
 
 class Shards(Cluster):
-    """shard-0 and so on, in a folder of their own that goes with them; and memcached-0 and so on."""
+    """shard-0 and so on, in a folder of their own that goes with them; and memcached-0 and so on, and
+    replica-0 and so on."""
 
-    def __init__(self, count, options=UNSAFE, memcached=0):
+    def __init__(self, count, options=UNSAFE, memcached=0, has_replicas=False):
         """@param options  of MariaDB itself"""
         folder = tempfile.mkdtemp(prefix="parley-shards-")
         os.chmod(folder, 0o755)  # the servers run as another account
         super().__init__(folder, ["--shards", str(count), "--memcached", str(memcached),
+                                  *(["--replicas"] if has_replicas else []),
                                   *[f"--mariadb={option}" for option in options]])
         self.settings = os.path.join(folder, "parleyd.conf")
 

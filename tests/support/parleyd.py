@@ -66,12 +66,12 @@ class Parleyd:
                               check=True, stdout=subprocess.PIPE, text=True,
                               env=clean_environment()).stdout.strip()
 
-    def metric(self, name):
-        """The sum of a metric over its labels."""
+    def metric(self, name, label=""):
+        """The sum of a metric over its labels, or over those that have this one: 'name="value"'."""
         with urllib.request.urlopen(f"http://{self.admin}/metrics") as page:
             lines = page.read().decode().splitlines()
         values = [float(line.split()[-1]) for line in lines
-                  if line.split("{")[0].split(" ")[0] == name]
+                  if line.split("{")[0].split(" ")[0] == name and label in line]
         if not values:
             raise AssertionError(f"no metric {name}")
         return sum(values)
