@@ -2,7 +2,7 @@
 -- What conversations say themselves of how much of their logs is kept. Of each limit 0: as the
 -- server's default says; -1: there is none. A server that does not know the columns leaves them
 -- alone.
--- conversation_retention: the few that may have to be trimmed where there is no default.
+-- conversation_retention finds the few that may have to be trimmed where there is no default.
 --
 -- One statement that is done whole or not at all; MySQL cannot be told to leave alone what is there.
 
