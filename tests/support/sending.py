@@ -112,6 +112,9 @@ class Reader(threading.Thread):
         self.stopping = False
         self.failure = None
 
+    def count(self):
+        return sum(len(events) for events in self.seen.values())
+
     def follow(self):
         self.resumes += 1
         for answer in self.caller.subscribe([(room, len(seen)) for room, seen in self.seen.items()]):

@@ -52,6 +52,8 @@ class KillTest(unittest.TestCase):
             before = [len(client.acked) for client in clients]
             wait_for(lambda: any(client.failure for client in clients) or all(
                 len(client.acked) > n for client, n in zip(clients, before)), "an ack for each")
+            seen = reader.count()
+            wait_for(lambda: reader.failure or reader.count() > seen, "the reader to follow again")
             time.sleep(self.random.uniform(0, 0.2))  # the moment of the kill is the test's input
             self.server.kill()
             self.server.start()
