@@ -61,12 +61,6 @@ enum mdb_result mdb_conn_finish(struct mdb_conn *conn, struct pl_error *err);
 int64_t mdb_conn_i64(const struct mdb_conn *conn, unsigned column);
 struct store_bytes mdb_conn_bytes(const struct mdb_conn *conn, unsigned column);
 bool mdb_conn_is_null(const struct mdb_conn *conn, unsigned column);
-/* The two columns of a conversation's own limits. */
-static inline struct store_retention mdb_conn_retention(const struct mdb_conn *conn,
-                                                        unsigned column)
-{
-    return (struct store_retention){mdb_conn_i64(conn, column), mdb_conn_i64(conn, column + 1)};
-}
 
 /* Start and finish; rows are left out. */
 enum mdb_result mdb_conn_run(struct mdb_conn *conn, const struct mdb_sql *sql,

@@ -65,6 +65,12 @@ static inline int64_t mdb_number(int64_t bucket, int64_t serial)
     return (bucket << 40) + serial;
 }
 
+/* The two columns of a conversation's own limits. */
+static inline struct store_retention mdb_retention(const struct mdb_conn *conn, unsigned column)
+{
+    return (struct store_retention){mdb_conn_i64(conn, column), mdb_conn_i64(conn, column + 1)};
+}
+
 static inline int mdb_compare_ids(struct store_bytes a, struct store_bytes b)
 {
     int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);

@@ -266,7 +266,7 @@ static void describe(struct shard_writer *writer, const struct mdb_head *head,
         out->title = mdb_writer_copy(writer, arena, mdb_conn_bytes(writer->conn, 0));
         out->created_by = mdb_writer_copy(writer, arena, mdb_conn_bytes(writer->conn, 1));
         out->created_at_ms = mdb_conn_i64(writer->conn, 2);
-        out->retention = mdb_conn_retention(writer->conn, 3);
+        out->retention = mdb_retention(writer->conn, 3);
     }
     if (!mdb_writer_finish(writer)) {
         return;

@@ -267,7 +267,7 @@ static enum parley_code open_replica(struct mdb_place *place, const struct mdb_p
         return PARLEY_OK;
     }
     pool.login.address = place->replica;
-    pool.is_replica = true;
+    pool.kind = MDB_POOL_REPLICA;
     pool.connections_max = readers_of_lane(shard->login.options) * shard->login.options->writers;
     pool.connections_min = pool.connections_max;
     pool.wait_ns = 0;

@@ -27,6 +27,16 @@
 #define CHECK_LIMIT_NS (2 * NS_PER_S)  /* to answer that */
 #define KILLS_MAX      64
 
+/* How each kind is told of. */
+static const struct {
+    const char *down; /* ids of the log */
+    const char *up;
+    struct pl_metric *count_down;
+} kinds[MDB_POOL_KINDS] = {
+    [MDB_POOL_SHARD] = {"STORE_SHARD_DOWN", "STORE_SHARD_UP", &mdb_metric_down},
+    [MDB_POOL_REPLICA] = {"STORE_REPLICA_DOWN", "STORE_REPLICA_UP", &mdb_metric_replicas_down},
+};
+
 struct mdb_pool {
     struct mdb_pool_options options;
     pthread_t thread;
@@ -57,19 +67,14 @@ static void take_idle_locked(struct mdb_pool *pool, struct pl_list *out)
     }
 }
 
-static void count_down(const struct mdb_pool *pool, int64_t delta)
-{
-    pl_metric_add(pool->options.is_replica ? &mdb_metric_replicas_down : &mdb_metric_down, delta);
-}
-
 static void set_down_locked(struct mdb_pool *pool, const char *why)
 {
     if (!pool->is_down) {
         pool->is_down = true;
         pool->next_try_ns = 0;
-        count_down(pool, 1);
-        pl_log_warn(pool->options.is_replica ? "STORE_REPLICA_DOWN" : "STORE_SHARD_DOWN", NULL,
-                    "shard=%u reason=%s", pool->options.shard, why);
+        pl_metric_add(kinds[pool->options.kind].count_down, 1);
+        pl_log_warn(kinds[pool->options.kind].down, NULL, "shard=%u reason=%s", pool->options.shard,
+                    why);
     }
     (void)pthread_cond_broadcast(&pool->returned);
     (void)pthread_cond_signal(&pool->wanted);
@@ -80,9 +85,8 @@ static void set_up_locked(struct mdb_pool *pool)
     pool->failures = 0;
     if (pool->is_down) {
         pool->is_down = false;
-        count_down(pool, -1);
-        pl_log_info(pool->options.is_replica ? "STORE_REPLICA_UP" : "STORE_SHARD_UP", NULL,
-                    "shard=%u", pool->options.shard);
+        pl_metric_add(kinds[pool->options.kind].count_down, -1);
+        pl_log_info(kinds[pool->options.kind].up, NULL, "shard=%u", pool->options.shard);
     }
 }
 
@@ -425,7 +429,7 @@ void mdb_pool_free(struct mdb_pool *pool)
     (void)pthread_mutex_unlock(&pool->mutex);
     (void)pthread_join(pool->thread, NULL);
     if (pool->is_down) {
-        count_down(pool, -1);
+        pl_metric_add(kinds[pool->options.kind].count_down, -1);
     }
     take_idle_locked(pool, &idle);
     close_all(&idle);

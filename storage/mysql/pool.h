@@ -15,10 +15,17 @@
 
 struct mdb_pool; /* opaque */
 
+/* What it leads to: said in the log, and counted by itself. */
+enum mdb_pool_kind {
+    MDB_POOL_SHARD,
+    MDB_POOL_REPLICA,
+    MDB_POOL_KINDS
+};
+
 struct mdb_pool_options {
     struct mdb_login login;
     unsigned shard;
-    bool is_replica; /* said in the log, and counted by itself */
+    enum mdb_pool_kind kind;
     unsigned connections_min;
     unsigned connections_max;
     int64_t idle_ns;

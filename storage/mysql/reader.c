@@ -120,7 +120,7 @@ static bool take_conversation(struct shard_reader *reader, struct store_conversa
     out->ordinal = mdb_conn_i64(conn, 6);
     out->member_count = mdb_conn_i64(conn, 7);
     found->first_seq = mdb_conn_i64(conn, 8);
-    out->retention = mdb_conn_retention(conn, 9);
+    out->retention = mdb_retention(conn, 9);
     out->role = (enum store_role)mdb_conn_i64(conn, ROLE_COLUMN);
     if (arena != NULL &&
         (!copy(conn, 2, arena, &out->title) || !copy(conn, 3, arena, &out->created_by))) {
@@ -514,7 +514,7 @@ static void take_expired(struct shard_reader *reader, struct store_list_expired 
             return;
         }
         const struct store_retention kept =
-            shard_retention(&list->retention, mdb_conn_retention(conn, 4));
+            shard_retention(&list->retention, mdb_retention(conn, 4));
         if (!mdb_conn_is_null(conn, 2) &&
             shard_is_expired(&kept, list->now_ms, mdb_conn_i64(conn, 1), mdb_conn_i64(conn, 2),
                              mdb_conn_i64(conn, 3))) {

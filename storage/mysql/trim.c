@@ -32,7 +32,7 @@ static void count_expired(struct shard_writer *writer, const struct mdb_head *he
     mdb_conn_start(conn, &writer->sql);
     if (mdb_conn_row(conn)) {
         trim->first_seq = mdb_conn_i64(conn, 0);
-        kept = shard_retention(&trim->retention, mdb_conn_retention(conn, 1));
+        kept = shard_retention(&trim->retention, mdb_retention(conn, 1));
     }
     if (mdb_conn_next(conn)) {
         while (mdb_conn_row(conn) &&
