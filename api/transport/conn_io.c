@@ -86,8 +86,8 @@ bool pl_conn_is_held_back(const struct pl_conn *conn)
     return conn->is_server && conn->rest != NULL && pl_session_is_full(conn->session);
 }
 
-/* @return true: leave the rest for later turns, others wait. */
-static bool is_worn_out(struct pl_conn *conn, size_t len)
+/* @return whether it was work enough: the rest is for later turns */
+static bool note_swollen(struct pl_conn *conn, size_t len)
 {
     if (pl_session_has_swollen(conn->session)) {
         conn->calm_bytes = 0;
@@ -132,11 +132,11 @@ void pl_conn_read(struct pl_conn *conn)
         if (!take_input(conn, conn->io->read_buffer, (size_t)got)) {
             return;
         }
-        bool is_tired = is_worn_out(conn, (size_t)got);
+        bool has_swollen = note_swollen(conn, (size_t)got);
         if (conn->is_drained) {
             return;
         }
-        if (is_tired) {
+        if (has_swollen) {
             break;
         }
     }

@@ -70,7 +70,7 @@ static enum parley_code check_own_retention(const struct store_retention *retent
 {
     return retention->age_ms >= STORE_KEEP_ALL && retention->messages >= STORE_KEEP_ALL
                ? PARLEY_OK
-               : pl_fail_field(err, "retention", "retention is negative");
+               : pl_fail_field(err, "retention", "retention is less than -1");
 }
 
 static enum parley_code check_create(struct store_create *create, struct pl_error *err)
