@@ -11,7 +11,6 @@
 #include "mysql_link.h"
 
 #include <getopt.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -50,7 +49,6 @@ struct options {
 
 struct inserter {
     const struct options *options;
-    pthread_t thread;
     MYSQL *mysql;
     long number; /* of the connection */
     int64_t row;
@@ -172,18 +170,11 @@ static void measure(const struct options *options)
     int64_t rows = 0;
     int64_t commits = 0;
     size_t count = open_all(options, inserters);
-    double began = link_now();
+    double took = link_run(insert_rows, inserters, sizeof(inserters[0]), count);
     for (size_t i = 0; i < count; i++) {
-        if (pthread_create(&inserters[i].thread, NULL, insert_rows, &inserters[i]) != 0) {
-            exit(1);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        (void)pthread_join(inserters[i].thread, NULL);
         rows += inserters[i].row;
         commits += inserters[i].commits;
     }
-    double took = link_now() - began;
     size_t times_count = 0;
     double *times = sort_times(inserters, count, &times_count);
     for (size_t i = 0; i < count; i++) {

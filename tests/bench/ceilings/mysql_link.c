@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mysql_link.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -41,4 +42,22 @@ MYSQL *link_open(const char *credentials, const char *address)
         exit(1);
     }
     return mysql;
+}
+
+double link_run(void *(*work)(void *item), void *items, size_t size, size_t count)
+{
+    pthread_t *threads = malloc(count * sizeof(*threads));
+    double began = link_now();
+    for (size_t i = 0; i < count; i++) {
+        if (threads == NULL ||
+            pthread_create(&threads[i], NULL, work, (char *)items + i * size) != 0) {
+            (void)fprintf(stderr, "a thread cannot be started\n");
+            exit(1);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+    free(threads);
+    return link_now() - began;
 }

@@ -15,5 +15,8 @@ double link_now(void);
 MYSQL *link_open(const char *credentials, const char *address);
 /* A statement without rows, or the start of one with rows. */
 void link_query(MYSQL *mysql, const char *text, size_t len);
+/* Give each of so many items, each of `size` bytes, a thread that works on it.
+ * @return seconds until the last has ended */
+double link_run(void *(*work)(void *item), void *items, size_t size, size_t count);
 
 #endif /* PARLEY_BENCH_MYSQL_LINK_H */

@@ -10,7 +10,6 @@
 #include "mysql_link.h"
 
 #include <getopt.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +32,6 @@ struct options {
 
 struct scanner {
     const struct options *options;
-    pthread_t thread;
     MYSQL *mysql;
     unsigned long long conversation;
     int64_t rows;
@@ -114,19 +112,12 @@ static void measure(const struct options *options)
         scanners[i] = (struct scanner){
             .options = options, .mysql = mysql, .conversation = find_longest(mysql)};
     }
-    double began = link_now();
+    double took = link_run(scan_rows, scanners, sizeof(scanners[0]), count);
     for (size_t i = 0; i < count; i++) {
-        if (pthread_create(&scanners[i].thread, NULL, scan_rows, &scanners[i]) != 0) {
-            exit(1);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        (void)pthread_join(scanners[i].thread, NULL);
         rows += scanners[i].rows;
         bytes += scanners[i].bytes;
         mysql_close(scanners[i].mysql);
     }
-    double took = link_now() - began;
     printf("{\"connections\": %zu, \"page\": %ld, \"rows\": %lld, \"rows_per_second\": %.0f, "
            "\"body_bytes\": %.1f}\n",
            count, options->page, (long long)rows, (double)rows / took,
