@@ -72,6 +72,13 @@ def build(source, compiler, *flags):
     return program
 
 
+def socket_fanout(sockets, delivery_bytes, per_write, seconds, writers):
+    """Bare write(2) to so many sockets by so many threads, and one that reads. @return deliveries/s"""
+    program = build("ceilings/socket_fanout.c", "cc", "-lpthread")
+    return json.loads(run([program, str(sockets), f"{delivery_bytes:.1f}", f"{per_write:.2f}", str(seconds),
+                           str(writers)]))["deliveries_per_s"]
+
+
 def build_grpc(source):
     """A gRPC C++ program of Health, with code generated from Debian's grpc-proto."""
     proto_dir = run(["pkg-config", "--variable=prefix", "grpc++"]).strip() + "/share/grpc-proto"
@@ -127,7 +134,11 @@ class Peer:
                                         stderr=subprocess.DEVNULL)
         self.pid = self.process.pid
         self.address = f"127.0.0.1:{self.port}"
-        wait_for(self.answers, self.command[0])
+        try:
+            wait_for(self.answers, self.command[0])
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def answers(self):

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ceiling of P4: one thread writes the same block to every one of N loopback sockets, round
- * after round, and does nothing else; a second thread reads them all by epoll. A write stands for
- * `messages` messages of `bytes` each. usage: socket_fanout SOCKETS BYTES MESSAGES SECONDS
- * Prints JSON. */
+/* The ceiling of P4: threads that write the same block to every one of N loopback sockets, round
+ * after round, and do nothing else, each to a part of the sockets; one more thread reads them all
+ * by epoll. A write stands for `messages` messages of `bytes` each. Prints JSON.
+ * usage: socket_fanout SOCKETS BYTES MESSAGES SECONDS WRITERS */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +20,17 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#define WRITERS_MAX 16
+
+struct writer {
+    pthread_t thread;
+    const int *fds;
+    int count;
+    const char *block;
+    size_t len;
+    double end;
+};
 
 static atomic_ullong received;
 static atomic_bool is_over;
@@ -101,22 +112,55 @@ static void connect_all(int *fds, int count)
     }
 }
 
-int main(int argc, char **argv)
+static void *write_rounds(void *argument)
 {
-    if (argc != 5) {
-        fprintf(stderr, "usage: socket_fanout SOCKETS BYTES MESSAGES SECONDS\n");
-        return 2;
+    const struct writer *writer = argument;
+    while (now() < writer->end) {
+        for (int i = 0; i < writer->count; i++) {
+            write_all(writer->fds[i], writer->block, writer->len);
+        }
     }
-    int count = (int)strtol(argv[1], NULL, 10);
-    double message_bytes = strtod(argv[2], NULL);
-    double messages = strtod(argv[3], NULL);
-    double seconds = strtod(argv[4], NULL);
-    size_t len = (size_t)(message_bytes * messages + 0.5);
+    return NULL;
+}
+
+static void write_by(int writers, const int *fds, int count, const struct writer *what)
+{
+    static struct writer all[WRITERS_MAX];
+    for (int i = 0; i < writers; i++) {
+        int first = count * i / writers;
+        all[i] = *what;
+        all[i].fds = fds + first;
+        all[i].count = count * (i + 1) / writers - first;
+        if (pthread_create(&all[i].thread, NULL, write_rounds, &all[i]) != 0) {
+            die("thread");
+        }
+    }
+    for (int i = 0; i < writers; i++) {
+        pthread_join(all[i].thread, NULL);
+    }
+}
+
+static void allow_descriptors(void)
+{
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+int main(int argc, char **argv)
+{
+    int writers = argc == 6 ? (int)strtol(argv[5], NULL, 10) : 0;
+    if (writers < 1 || writers > WRITERS_MAX) {
+        fprintf(stderr, "usage: socket_fanout SOCKETS BYTES MESSAGES SECONDS WRITERS\n");
+        return 2;
+    }
+    int count = (int)strtol(argv[1], NULL, 10);
+    double message_bytes = strtod(argv[2], NULL);
+    double seconds = strtod(argv[4], NULL);
+    size_t len = (size_t)(message_bytes * strtod(argv[3], NULL) + 0.5);
+    allow_descriptors();
     int *fds = calloc((size_t)count, sizeof(*fds));
     char *block = calloc(1, len);
     pthread_t reader;
@@ -129,11 +173,8 @@ int main(int argc, char **argv)
         die("thread");
     }
     double begun = now();
-    while (now() < begun + seconds) {
-        for (int i = 0; i < count; i++) {
-            write_all(fds[i], block, len);
-        }
-    }
+    write_by(writers, fds, count,
+             &(struct writer){.block = block, .len = len, .end = begun + seconds});
     double rate = (double)atomic_load(&received) / message_bytes / (now() - begun);
     atomic_store(&is_over, true);
     pthread_join(reader, NULL);
