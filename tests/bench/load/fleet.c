@@ -136,6 +136,7 @@ static void finish(struct worker *worker)
 {
     worker->is_done = true;
     pl_timer_stop(worker->loop, &worker->timer);
+    pace_stop(&worker->pace);
     if (worker->links_closed == worker->links_started) {
         pl_loop_stop(worker->loop);
     }
@@ -210,6 +211,7 @@ static void on_timer(struct pl_loop *loop, struct pl_timer *timer)
         return;
     }
     worker->is_stopped = true;
+    pace_stop(&worker->pace);
     fleet->load->drain(worker);
     if (!worker->is_done && now_ns > fleet->until_ns + DRAIN_TIMEOUT_NS) {
         fleet_fail(worker, "answers are still missing %lld s after the end",
@@ -217,13 +219,26 @@ static void on_timer(struct pl_loop *loop, struct pl_timer *timer)
     }
 }
 
+static void on_pace(struct pace *pace, int64_t now_ns)
+{
+    struct worker *worker = PL_CONTAINER_OF(pace, struct worker, pace);
+    if (now_ns < worker->fleet->until_ns) {
+        worker->fleet->load->tick(worker, now_ns);
+    }
+}
+
 static void on_start(struct pl_loop *loop, struct pl_mail *mail)
 {
-    (void)loop;
     struct worker *worker = PL_CONTAINER_OF(mail, struct start_mail, mail)->worker;
+    const struct fleet *fleet = worker->fleet;
     worker->is_started = true;
-    if (!worker->is_done && worker->fleet->load->start != NULL) {
-        worker->fleet->load->start(worker);
+    if (!worker->is_done && fleet->load->start != NULL) {
+        fleet->load->start(worker);
+    }
+    worker->pace.tick = on_pace;
+    if (!worker->is_done && fleet->options->rate > 0 && fleet->load->tick != NULL &&
+        pace_start(&worker->pace, loop) != 0) {
+        fleet_fail(worker, "no timer for the schedule");
     }
 }
 

@@ -4,13 +4,14 @@
 
 /* Connections and the threads that drive them. Each worker is one loop with its share of the
  * connections; workers share nothing while they run. A run: all connect -> `prepare` on each worker
- * until all said fleet_ready -> `start` on each -> `tick` each millisecond -> after the
- * measured time `drain` each millisecond, until the worker says fleet_done and closes. Anything
- * that should not happen ends the run with fleet_fail. All functions are @thread loop of the
- * worker, but fleet_run. */
+ * until all said fleet_ready -> `start` on each -> `tick` each millisecond, at a rate
+ * each half -> after the measured time `drain` each millisecond, until the worker says fleet_done
+ * and closes. Anything that should not happen ends the run with fleet_fail. All functions are
+ * @thread loop of the worker, but fleet_run. */
 
 #include "histogram.h"
 #include "options.h"
+#include "pace.h"
 #include "places.h"
 
 #include "loop/loop.h"
@@ -53,6 +54,7 @@ struct worker {
     size_t links_closed;
     size_t index;
     struct pl_timer timer;
+    struct pace pace;
     bool is_ready;
     bool is_started;
     bool is_measured; /* as of the last tick */
