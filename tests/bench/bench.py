@@ -186,10 +186,14 @@ class Ours:
 
 
 class DurableShards(Shards):
-    """MariaDB shards that are on disk at each commit; gone at the end of `with`."""
+    """MariaDB shards that are on disk at each commit; gone at the end of `with`.
+    @param flush_us  what each flush of theirs takes longer than the disk does"""
 
-    def __init__(self, count):
+    def __init__(self, count, flush_us=0):
         super().__init__(count, ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M"))
+        if flush_us:
+            library = build("ceilings/slow_flush.c", "cc", "-shared", "-fPIC")
+            self.environment.update(LD_PRELOAD=library, PARLEY_FLUSH_US=str(flush_us))
 
     def __enter__(self):
         return self.start()

@@ -34,6 +34,8 @@ RUNS = [
 ]
 # Each with the files that it must write.
 SCRIPTS = [
+    ("p3_latency --flush-us 1000 --conversations 4 --outstanding 8",
+     [f"p3_latency_flush_1000us_{percentile}" for percentile in ("p50", "p99")]),
     ("frozen_shard --rate 100", ["frozen_shard"]),
     ("stalled_reader --subscribers 5 --rate 100", ["stalled_reader"]),
     ("p4_nodes --nodes 2 --subscribers 20 --checking 2", ["p4_nodes"]),
