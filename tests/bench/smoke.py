@@ -43,6 +43,7 @@ SCRIPTS = [
      [f"p9_connections_{count}_nodes_delivery" for count in (1, 2)]),
     ("latency --loads 50 --subscribers 5", ["latency_mysql_sends", "latency_mysql_fanout"]),
     ("latency --loads 50 --subscribers 5 --store sqlite", ["latency_sqlite_sends", "latency_sqlite_fanout"]),
+    ("parts --pairs 1/1,15/1,15/15 --rate 300 --subscribers 20", ["parts_transaction", "parts_call", "parts_threads"]),
     ("p6_mysql_history --messages 500", ["p6_mysql_history"]),
     ("brokers --subscribers 20 --publishers 2",
      ["brokers_fanout", "brokers_fanout_cost", "brokers_sends", "brokers_sends_cost"]),
@@ -50,17 +51,25 @@ SCRIPTS = [
        [f"flat_{store}_{curve}" for curve in ("members", "append_at", "tail_read_at", "conversations")])
       for store in ("sqlite", "mysql")],
 ]
-# What cost_model reads: medians and notes, as the scripts that it names write them.
+# What cost_model reads: medians, notes and figures, as the scripts that it names write them.
 RESULTS = {
     "flat_mysql_conversations": ({"conversations: 1,000": 50}, {"share of the node, conversations: 1,000": 0.4}),
     "p8_nodes_4": ({"4 nodes": 5000}, {"NATS beside 4 nodes, us for a message to a node": 5}),
     "p9_connections_1_nodes_idle": ({"18,000 connections": 1}, {}),
-    "p9_connections_1_nodes_delivery": ({"max": 90}, {"connections": 18000}),
+    "p9_connections_1_nodes_delivery": ({"p50": 50, "p99": 89, "max": 90},
+                                        {"connections": 18000, "sends/s": 1, "processor time": [9.0, 8.0]}),
     "p5_memory_tls": ({"parleyd": 20000}, {}),
     "handshakes_full": ({"parleyd": 2000}, {}),
-    "p3_latency_p50": ({"one commit": 1000}, {"rows to a transaction": "100"}),
-    "p2_mysql_sends_1_shards_ordered_ids": ({"parleyd": 100000, "MariaDB alone": 200000}, {}),
-    "latency_mysql_sends": ({"50 %, ack p50": 2000, "50 %, ack p99": 3000}, {"at most, sends/s": 100000}),
+    "p3_latency_p50": ({"ack p50": 1000}, {"rows to a transaction": "100", "sends/s here": "5,000"}),
+    "p3_latency_p99": ({"ack p99": 1000}, {}),
+    "parts_transaction": ({}, {"processor time": [[1, 1, 500, 100], [15, 1, 600, 100], [15, 15, 900, 100]]},
+                          {"1": [900, 1000, 1100], "2": [1100, 1200, 1300], "3": [1400, 1500, 1600]}),
+    "parts_call": ({"p50": 100, "p90": 120, "p99": 150, "p99.9": 200, "max": 300}, {}),
+    "parts_threads": ({f"{thread}, a {what}": 1000 for thread in ("loop", "generator")
+                       for what in ("send", "delivery", "connection")}, {}),
+    "latency_mysql_sends": ({"50 %, ack p50": 2000, "50 %, ack p99": 3000}, {"at most, sends/s": 10000}),
+    "latency_mysql_fanout": ({f"50 %, {what} {part}": 2000 for what in ("ack", "delivery") for part in ("p50", "p99")},
+                             {"at most, sends/s": 1000}),
 }
 # Of a million users, ten messages a day each, three times as many at the peak.
 MODEL_LINE = "| 1,000,000 | 200,000 | 347 | 3,472 |"
@@ -121,9 +130,9 @@ def run_scripts(bin_dir, names):
 
 def run_model():
     with tempfile.TemporaryDirectory(prefix="parley-bench-smoke-") as folder:
-        for name, (medians, notes) in RESULTS.items():
+        for name, (medians, notes, *figures) in RESULTS.items():
             with open(os.path.join(folder, name + ".json"), "w", encoding="utf-8") as file:
-                json.dump({"medians": medians, "notes": notes}, file)
+                json.dump({"medians": medians, "notes": notes, "figures": figures[0] if figures else {}}, file)
         done = subprocess.run([os.path.join(HERE, "cost_model")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, env={**os.environ, "PARLEY_BENCH_OUT": folder}, check=False)
     if done.returncode != 0 or MODEL_LINE not in done.stdout:
