@@ -6,7 +6,8 @@
  * session that may rest allocates at its birth and keeps: its state, its tables and its frame
  * buffer, about 26 KiB of which nearly all is zero or never touched. That lies in a place of its
  * own, which can be packed into the few words that are not zero, its pages given back, and be
- * unpacked to the same addresses. So an idle connection costs about a tenth of an active one.
+ * unpacked to the same addresses. So a connection that is idle, or that only gets messages, costs
+ * about a tenth of another.
  * @thread the wire's */
 
 #include "base/attr.h"

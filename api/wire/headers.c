@@ -157,9 +157,15 @@ bool pl_headers_is_content_grpc(const char *value, size_t len)
     return after == '\0' || after == '+' || after == ';';
 }
 
+/* Headers, and the stream stays open for session_data.c. */
+static int open_response(const struct pl_stream *stream, const nghttp2_nv *nva, size_t count)
+{
+    return nghttp2_submit_headers(pl_session_h2(stream->session), NGHTTP2_FLAG_NONE, stream->id,
+                                  NULL, nva, count, NULL);
+}
+
 int pl_headers_send_response(struct pl_stream *stream, const parley_metadata *metadata)
 {
-    nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = pl_stream_read};
     const nghttp2_nv *nva = RESPONSE_HEADERS;
     stream->is_gzip_announced = stream->wants_gzip && stream->is_gzip_taken;
     size_t count = PL_COUNT(RESPONSE_HEADERS) - (stream->is_gzip_announced ? 0 : 1);
@@ -176,8 +182,7 @@ int pl_headers_send_response(struct pl_stream *stream, const parley_metadata *me
         nva = block.nva;
         count = block.count;
     }
-    if (nghttp2_submit_response(pl_session_h2(stream->session), stream->id, nva, count,
-                                &provider) != 0) {
+    if (open_response(stream, nva, count) != 0) {
         return -1;
     }
     stream->is_headers_out = true;
@@ -247,11 +252,7 @@ int pl_headers_send_plain(struct pl_stream *stream)
         NV("content-type", "text/plain"),
         NV("cache-control", "no-store"),
     };
-    nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = pl_stream_read};
-    return nghttp2_submit_response(pl_session_h2(stream->session), stream->id, HEADERS,
-                                   PL_COUNT(HEADERS), &provider) == 0
-               ? 0
-               : -1;
+    return open_response(stream, HEADERS, PL_COUNT(HEADERS)) == 0 ? 0 : -1;
 }
 
 static int add_timeout(struct block *block, int64_t timeout_ns)

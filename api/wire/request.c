@@ -177,6 +177,7 @@ void pl_request_answer_plain(struct pl_stream *stream)
                                         NGHTTP2_INTERNAL_ERROR);
     }
     pl_session_count_queued(session, stream->queue.bytes);
+    pl_data_ready(stream);
     pl_buf_unref(body);
 }
 

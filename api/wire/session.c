@@ -18,6 +18,7 @@
 #define DEFAULT_USER_AGENT        "grpc-c-parley/0.1"
 /* Frames that nghttp2 has queued besides DATA: a peer that makes us answer and does not read. */
 #define OUTBOUND_FRAMES_MAX 5000
+#define PREFACE_BYTES       24 /* of a client, RFC 9113, 3.4 */
 /* Queued bytes of all streams together, as multiples of one stream's high-water mark. A frame that
  * is shared by many streams counts for each of them. */
 #define FULL_FACTOR     64
@@ -97,6 +98,8 @@ enum parley_code pl_session_new(struct pl_wire *wire, const struct pl_session_op
     pl_list_init(&made->streams);
     pl_list_init(&made->work);
     pl_list_init(&made->partial);
+    pl_inlet_init(&made->inlet, PREFACE_BYTES);
+    pl_data_init(made);
     pl_flood_init(&made->flood);
     set_limits(made, &options->limits);
     pl_h2_memory_init(&made->memory, options->may_rest ? &wire->h2_pool : NULL);
@@ -240,10 +243,42 @@ static enum parley_code fail_input(struct pl_session *session, ssize_t rv, const
                    rv < 0 ? nghttp2_strerror((int)rv) : "too many answers are queued");
 }
 
+bool pl_session_look_at_h2(struct pl_session *session)
+{
+    bool wants_write = nghttp2_session_want_write(session->h2) != 0;
+    session->is_h2_over = !wants_write && nghttp2_session_want_read(session->h2) == 0;
+    session->is_h2_touched = wants_write;
+    return wants_write;
+}
+
+static ssize_t take_piece(struct pl_session *session, const struct pl_inlet_piece *piece)
+{
+    ssize_t rv = 0;
+    if (!piece->is_window_update || !pl_data_take_window_update(session, piece->data, &rv)) {
+        rv = nghttp2_session_mem_recv(pl_session_h2(session), piece->data, piece->len);
+    }
+    return rv;
+}
+
+/* As nghttp2_session_mem_recv. */
+static ssize_t take_input(struct pl_session *session, const uint8_t *data, size_t len)
+{
+    struct pl_inlet_piece piece = {.data = data, .len = len};
+    if (!session->is_server) {
+        return take_piece(session, &piece);
+    }
+    ssize_t rv = 0;
+    while (rv >= 0 && pl_inlet_next(&session->inlet, &data, &len, &piece)) {
+        rv = take_piece(session, &piece);
+    }
+    return rv;
+}
+
 static bool is_outbound_over_limit(const struct pl_session *session)
 {
-    return session->is_server && nghttp2_session_get_outbound_queue_size(session->h2) >
-                                     OUTBOUND_FRAMES_MAX + 2 * session->stream_count;
+    return session->is_server && session->is_h2_touched &&
+           nghttp2_session_get_outbound_queue_size(session->h2) >
+               OUTBOUND_FRAMES_MAX + 2 * session->stream_count;
 }
 
 enum parley_code pl_session_receive(struct pl_session *session, const uint8_t *data, size_t len,
@@ -256,14 +291,15 @@ enum parley_code pl_session_receive(struct pl_session *session, const uint8_t *d
     session->is_inside = true;
     session->got_secret = false;
     session->has_swollen = false;
-    ssize_t rv = nghttp2_session_mem_recv(pl_session_h2(session), data, len);
+    ssize_t rv = take_input(session, data, len);
     (void)pl_session_run_work(session);
     session->is_inside = false;
     enum parley_code code = PARLEY_OK;
     if (rv < 0 || is_outbound_over_limit(session)) {
         code = fail_input(session, rv, data, len, err);
     }
-    if (session->farewell != NULL || nghttp2_session_want_write(pl_session_h2(session)) != 0) {
+    bool wants_write = session->is_h2_touched && pl_session_look_at_h2(session);
+    if (session->farewell != NULL || wants_write || pl_data_can_go(session)) {
         pl_session_touch(session);
     }
     return code;
@@ -281,12 +317,7 @@ bool pl_session_has_swollen(const struct pl_session *session)
 
 bool pl_session_is_over(const struct pl_session *session)
 {
-    if (pl_h2_memory_is_packed(&session->memory)) {
-        return false;
-    }
-    return session->is_lost ||
-           (nghttp2_session_want_read(session->h2) == 0 &&
-            nghttp2_session_want_write(session->h2) == 0 && pl_list_is_empty(&session->work));
+    return session->is_lost || (session->is_h2_over && pl_list_is_empty(&session->work));
 }
 
 const char *pl_session_error(const struct pl_session *session)
@@ -303,6 +334,7 @@ void pl_session_rest(struct pl_session *session)
     if (!was_used && !session->is_lost && !session->is_write_told &&
         pl_list_is_empty(&session->work) && !pl_h2_memory_is_packed(&session->memory) &&
         nghttp2_session_want_write(session->h2) == 0) {
+        session->is_h2_touched = false;
         pl_h2_memory_pack(&session->memory);
     }
 }

@@ -74,7 +74,7 @@ struct pl_session_events {
 
 struct pl_session_options {
     bool is_server;
-    bool may_rest; /* it will be idle for long: see pl_session_rest */
+    bool may_rest; /* see pl_session_rest */
     /* Server: remember streams that are closed, 250 bytes each, so that frames that come on them
      * are answered as RFC 9113 asks (5.1) instead of ignored. For conformance tests of HTTP/2. */
     bool keeps_closed_streams;
@@ -112,9 +112,9 @@ bool pl_session_has_swollen(const struct pl_session *session);
 PL_MUST_CHECK enum parley_code pl_session_gather(struct pl_session *session,
                                                  struct pl_gather *gather, bool *more,
                                                  struct pl_error *err);
-/* Call it now and then. If nothing happened since the last call, what nghttp2 needs for the
- * connection is packed into a tenth of its memory; the next use unpacks it, in a few microseconds.
- * No effect without options.may_rest. */
+/* Call it now and then. If nothing but messages went out and windows came in since the last call,
+ * what nghttp2 needs for the connection is packed into a tenth of its memory; the next use unpacks
+ * it, in a few microseconds. No effect without options.may_rest. */
 void pl_session_rest(struct pl_session *session);
 /* Neither input is expected nor output left: close the connection. */
 bool pl_session_is_over(const struct pl_session *session);

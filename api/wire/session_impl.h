@@ -21,6 +21,7 @@
 #include "wire/flood.h"
 #include "wire/framing.h"
 #include "wire/h2_memory.h"
+#include "wire/inlet.h"
 #include "wire/metadata_impl.h"
 #include "wire/queue.h"
 #include "wire/session.h"
@@ -53,6 +54,10 @@ struct pl_session {
     struct pl_session_limits limits;
     struct pl_list streams;
     struct pl_list work;
+    struct pl_list ready;     /* server: streams that have data and an open window */
+    struct pl_inlet inlet;    /* server */
+    int32_t send_window;      /* server: what all streams together may send */
+    int32_t peer_window;      /* server: what a new stream may, by the client's SETTINGS */
     struct pl_stream *recent; /* the one that the last frame was for: saves nghttp2's lookup */
     size_t stream_count;
     size_t queued_bytes;
@@ -80,14 +85,16 @@ struct pl_session {
     bool is_lost;         /* no more input, output or streams */
     bool is_inside;       /* in receive or gather: on_wants_write can wait */
     bool is_write_told;   /* on_wants_write was called since the last gather */
-    bool is_gather_full;  /* send_data found no room */
+    bool is_gather_full;  /* there was more, but no room */
     bool is_condemned;    /* the last GOAWAY is queued; input is refused */
     bool got_secret;      /* during this receive */
     bool has_swollen;     /* during this receive */
     bool is_goaway_received;
     bool is_goaway_sent; /* not only announced: nghttp2 ignores new streams, without a callback */
     bool is_full;        /* writers on all streams are told to stop */
-    bool was_used;       /* since the last pl_session_rest */
+    bool was_used;       /* nghttp2, since the last pl_session_rest */
+    bool is_h2_touched;  /* nghttp2 may have output */
+    bool is_h2_over;     /* nghttp2 wants neither to read nor to write */
 };
 
 /* Why a request cannot go on to the handler. The first reason found stays, except that the ones of
@@ -112,6 +119,7 @@ struct pl_stream {
     struct pl_list node; /* session->streams, or wire->recycled */
     struct pl_list work_node;
     struct pl_list partial_node;
+    struct pl_list ready_node; /* session->ready */
     struct pl_session *session;
     void *user;
     int32_t id;
@@ -120,6 +128,7 @@ struct pl_stream {
     const char *path;
     size_t path_len;
     struct pl_queue queue;
+    int32_t send_window; /* server */
     struct pl_framer framer;
     struct pl_buf *held; /* input that came while paused, from held_offset */
     size_t held_offset;
@@ -139,7 +148,8 @@ struct pl_stream {
     bool is_h2_open;
     bool is_user_open;
     bool is_paused;
-    bool is_deferred; /* nghttp2 waits for pl resume */
+    bool is_deferred; /* client: nghttp2 waits for nghttp2_session_resume_data */
+    bool is_reset;    /* we do: nothing more is sent */
     bool is_above_high_water;
     bool is_input_over;     /* no message will be delivered any more; drop what comes */
     bool is_delivering;     /* a message in the framer is borrowed by an event */
@@ -185,6 +195,7 @@ void pl_stream_abort(struct pl_stream *stream, const struct pl_status *status);
 static inline nghttp2_session *pl_session_h2(struct pl_session *session)
 {
     session->was_used = true;
+    session->is_h2_touched = true;
     if (PL_UNLIKELY(pl_h2_memory_is_packed(&session->memory))) {
         pl_h2_memory_unpack(&session->memory);
     }
@@ -204,15 +215,32 @@ void pl_session_condemn(struct pl_session *session, uint32_t h2_error);
 bool pl_session_glitch(struct pl_session *session,
                        uint32_t cost);                /* false: the flood limit is hit */
 bool pl_session_run_work(struct pl_session *session); /* was there any? */
+/* After nghttp2 was used: what it wants. @return whether it has output */
+bool pl_session_look_at_h2(struct pl_session *session);
+/* A DATA frame of so many bytes was taken from the stream's queue. */
+void pl_session_count_data(struct pl_stream *stream, size_t len);
 
 /* session_in.c */
 void pl_session_in_callbacks(nghttp2_session_callbacks *callbacks);
 void pl_stream_deliver_held(struct pl_stream *stream);
+bool pl_session_count_window_update(struct pl_session *session); /* false: the flood limit is hit */
 
 /* session_out.c */
 void pl_session_out_callbacks(nghttp2_session_callbacks *callbacks);
 ssize_t pl_stream_read(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t length,
                        uint32_t *data_flags, nghttp2_data_source *source, void *user_data);
+
+/* session_data.c: DATA that a server sends */
+void pl_data_init(struct pl_session *session);
+void pl_data_ready(struct pl_stream *stream); /* it has more to send, or may send more */
+void pl_data_end(struct pl_stream *stream);   /* its queue is out, and its trailers are prepared */
+bool pl_data_can_go(const struct pl_session *session);
+/* Into session->gather, as much as fits it. 0, or -1: the session is lost. */
+int pl_data_gather(struct pl_session *session);
+/* The client's SETTINGS came. 0, or -1: a window overflows, and GOAWAY is queued. */
+int pl_data_note_settings(struct pl_session *session);
+/* @param rv  as of nghttp2_session_mem_recv. @return false: the frame is for nghttp2 to judge */
+bool pl_data_take_window_update(struct pl_session *session, const uint8_t *frame, ssize_t *rv);
 
 /* request.c: the server's side of a header block */
 int pl_request_header(struct pl_stream *stream, const char *name, size_t name_len,

@@ -345,14 +345,18 @@ static void on_goaway(struct pl_session *session, const nghttp2_frame *frame)
     }
 }
 
-static void on_settings(struct pl_session *session)
+static int on_settings(struct pl_session *session)
 {
     void (*event)(void *owner) =
         session->is_ready ? session->events->on_settings : session->events->on_ready;
     session->is_ready = true;
-    if (!session->is_server && event != NULL) {
+    if (session->is_server) {
+        return pl_data_note_settings(session) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    if (event != NULL) {
         event(session->owner);
     }
+    return 0;
 }
 
 static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *user_data)
@@ -381,10 +385,9 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
     }
     case NGHTTP2_SETTINGS:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) {
-            on_settings(session);
-        } else {
-            session->is_acknowledged = true;
+            return on_settings(session);
         }
+        session->is_acknowledged = true;
         return 0;
     default:
         return 0;
@@ -441,6 +444,11 @@ static bool is_block_begun(struct pl_session *session, const nghttp2_frame_hd *h
            (!session->is_goaway_sent || pl_stream_of(session, header->stream_id) != NULL);
 }
 
+bool pl_session_count_window_update(struct pl_session *session)
+{
+    return pl_flood_count_window_update(&session->flood) || pl_session_glitch(session, COST_GLITCH);
+}
+
 /* The only callback that sees every frame, also on streams that are gone. */
 static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *header, void *user_data)
 {
@@ -463,7 +471,7 @@ static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *header, v
         is_fine = (header->flags & NGHTTP2_FLAG_ACK) != 0 || take_ping(session);
         break;
     case NGHTTP2_WINDOW_UPDATE:
-        is_fine = pl_flood_count_window_update(&session->flood) || pl_session_glitch(session, 1);
+        is_fine = pl_session_count_window_update(session);
         break;
     case NGHTTP2_SETTINGS:
         is_fine =

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Output: from the streams' queues, by nghttp2's scheduling and flow control, into a gather.
- * Thread: the session's. Payload is never copied by nghttp2 (NO_COPY): one DATA frame takes as many
- * queued messages as fit, and small ones are copied once, into the gather's block.
+/* Output, into a gather. Thread: the session's. One DATA frame takes as many queued messages as
+ * fit, and small ones are copied once, into the gather's block.
  *
- * A queue is only moved on in send_data, never in the read callback, since nghttp2 may ask again;
- * and it is only cleared when the stream is closed, since a frame that was begun wants its bytes.
- */
+ * A server's DATA is made in session_data.c. A client's goes by nghttp2, which never copies it
+ * (NO_COPY): a queue is only moved on in send_data, never in the read callback, since nghttp2 may
+ * ask again; and it is only cleared when the stream is closed, since a frame that was begun wants
+ * its bytes. */
 #include "wire/session_impl.h"
 
 #include <string.h>
@@ -15,6 +15,8 @@
 ssize_t pl_stream_read(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t length,
                        uint32_t *data_flags, nghttp2_data_source *source, void *user_data)
 {
+    (void)h2;
+    (void)id;
     (void)buf;
     (void)user_data;
     struct pl_stream *stream = source->ptr;
@@ -26,19 +28,17 @@ ssize_t pl_stream_read(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t len
         stream->is_deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
-    if (!is_end) {
-        return (ssize_t)bytes;
-    }
-    *data_flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (stream->session->is_server && !stream->is_plain) {
-        /* T3, T4: the trailers end the stream, and only from here do they follow the data. */
-        *data_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        if (stream->trailers == NULL ||
-            nghttp2_submit_trailer(h2, id, stream->trailers, stream->trailers_count) != 0) {
-            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-        }
-    }
+    *data_flags |= is_end ? (uint32_t)NGHTTP2_DATA_FLAG_EOF : 0;
     return (ssize_t)bytes;
+}
+
+void pl_session_count_data(struct pl_stream *stream, size_t len)
+{
+    struct pl_session *session = stream->session;
+    session->flood.data_frames++;
+    pl_flood_forgive_pings(&session->flood);
+    pl_session_count_unqueued(session, len);
+    pl_stream_check_writable(stream);
 }
 
 static int send_data(nghttp2_session *h2, nghttp2_frame *frame, const uint8_t *header,
@@ -56,10 +56,7 @@ static int send_data(nghttp2_session *h2, nghttp2_frame *frame, const uint8_t *h
         pl_queue_move(&stream->queue, session->gather, length) != 0) {
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
-    session->flood.data_frames++;
-    pl_flood_forgive_pings(&session->flood);
-    pl_session_count_unqueued(session, length);
-    pl_stream_check_writable(stream);
+    pl_session_count_data(stream, length);
     return 0;
 }
 
@@ -113,6 +110,41 @@ void pl_session_out_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
 }
 
+/* What nghttp2 has, as much as fits. 0, or its error. */
+static int gather_h2(struct pl_session *session)
+{
+    ssize_t len = 1;
+    while (len > 0 && pl_gather_has_room(session->gather)) {
+        const uint8_t *data = NULL;
+        len = nghttp2_session_mem_send(pl_session_h2(session), &data);
+        if (len > 0) {
+            (void)pl_gather_copy(session->gather, data, (size_t)len);
+        }
+    }
+    bool wants_write = pl_session_look_at_h2(session);
+    session->is_gather_full |= len > 0 && wants_write;
+    session->is_h2_touched = session->is_gather_full;
+    return len < 0 ? (int)len : 0;
+}
+
+/* 0, or an error of nghttp2. */
+static int gather_all(struct pl_session *session)
+{
+    int rv = 0;
+    bool is_more = true;
+    while (is_more) {
+        if (session->is_h2_touched) {
+            rv = gather_h2(session);
+        }
+        if (rv == 0 && !session->is_gather_full) {
+            rv = pl_data_gather(session) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+        }
+        is_more = rv == 0 && !session->is_gather_full &&
+                  (pl_session_run_work(session) || session->is_h2_touched);
+    }
+    return rv;
+}
+
 enum parley_code pl_session_gather(struct pl_session *session, struct pl_gather *gather, bool *more,
                                    struct pl_error *err)
 {
@@ -128,29 +160,14 @@ enum parley_code pl_session_gather(struct pl_session *session, struct pl_gather 
     session->gather = gather;
     session->is_gather_full = false;
     (void)pl_session_run_work(session);
-    ssize_t len = 0;
-    for (;;) {
-        if (!pl_gather_has_room(gather)) {
-            *more = nghttp2_session_want_write(pl_session_h2(session)) != 0;
-            break;
-        }
-        const uint8_t *data = NULL;
-        len = nghttp2_session_mem_send(pl_session_h2(session), &data);
-        if (len > 0) {
-            (void)pl_gather_copy(gather, data, (size_t)len);
-        } else if (len < 0 || session->is_gather_full) {
-            *more = session->is_gather_full;
-            break;
-        } else if (!pl_session_run_work(session)) {
-            break;
-        }
-    }
+    int rv = gather_all(session);
+    *more = session->is_gather_full;
     session->gather = NULL;
     session->is_inside = false;
-    if (len < 0) {
+    if (rv != 0) {
         session->is_lost = true;
-        return pl_fail(err, len == NGHTTP2_ERR_NOMEM ? PARLEY_RESOURCE_EXHAUSTED : PARLEY_INTERNAL,
-                       "HTTP/2 output: %s", nghttp2_strerror((int)len));
+        return pl_fail(err, rv == NGHTTP2_ERR_NOMEM ? PARLEY_RESOURCE_EXHAUSTED : PARLEY_INTERNAL,
+                       "HTTP/2 output: %s", nghttp2_strerror(rv));
     }
     return PARLEY_OK;
 }

@@ -29,6 +29,7 @@ struct pl_stream *pl_stream_new(struct pl_session *session, int32_t id)
     stream->session = session;
     stream->id = id;
     stream->timeout_ns = INT64_MAX;
+    stream->send_window = session->peer_window;
     pl_queue_init(&stream->queue);
     pl_framer_init(&stream->framer, session->limits.message_bytes_max, session->wire->gzip);
     pl_arena_init(&stream->arena, stream->inline_block, sizeof(stream->inline_block), 0);
@@ -56,6 +57,7 @@ void pl_stream_drop_output(struct pl_stream *stream)
     stream->is_output_over = true;
     size_t bytes = stream->queue.bytes;
     pl_queue_clear(&stream->queue);
+    pl_list_remove(&stream->ready_node);
     pl_session_count_unqueued(stream->session, bytes);
 }
 
@@ -187,6 +189,8 @@ static void reset(struct pl_stream *stream, uint32_t h2_error)
 {
     struct pl_session *session = stream->session;
     stream->is_output_over = true;
+    stream->is_reset = true;
+    pl_list_remove(&stream->ready_node);
     pl_stream_drop_input(stream);
     /* A DATA frame that nghttp2 has begun still wants its bytes: the queue is dropped on close. */
     if (stream->is_h2_open) {
@@ -251,6 +255,18 @@ void pl_stream_check_writable(struct pl_stream *stream)
     }
 }
 
+/* There is more in the queue, or its end. */
+static void go_on(struct pl_stream *stream)
+{
+    if (stream->session->is_server) {
+        pl_data_ready(stream);
+    } else if (stream->is_deferred) {
+        stream->is_deferred = false;
+        (void)nghttp2_session_resume_data(pl_session_h2(stream->session), stream->id);
+    }
+    pl_session_touch(stream->session);
+}
+
 size_t pl_stream_write(struct pl_stream *stream, struct pl_buf *frames, size_t offset)
 {
     struct pl_session *session = stream->session;
@@ -276,11 +292,7 @@ size_t pl_stream_write(struct pl_stream *stream, struct pl_buf *frames, size_t o
     pl_session_count_queued(session, frames->len - offset);
     stream->is_above_high_water |=
         stream->queue.bytes >= session->limits.write_high_water || session->is_full;
-    if (stream->is_deferred) {
-        stream->is_deferred = false;
-        (void)nghttp2_session_resume_data(pl_session_h2(session), stream->id);
-    }
-    pl_session_touch(session);
+    go_on(stream);
     return stream->queue.bytes;
 }
 
@@ -324,11 +336,7 @@ void pl_stream_half_close(struct pl_stream *stream)
         return;
     }
     stream->is_output_over = true;
-    if (stream->is_deferred) {
-        stream->is_deferred = false;
-        (void)nghttp2_session_resume_data(pl_session_h2(stream->session), stream->id);
-    }
-    pl_session_touch(stream->session);
+    go_on(stream);
 }
 
 void pl_stream_send_headers(struct pl_stream *stream, const parley_metadata *metadata)
@@ -357,9 +365,8 @@ void pl_stream_finish(struct pl_stream *stream, const struct pl_status *status,
         return;
     }
     pl_stream_drop_input(stream);
-    if (stream->is_deferred) {
-        stream->is_deferred = false;
-        (void)nghttp2_session_resume_data(pl_session_h2(stream->session), stream->id);
+    if (stream->trailers != NULL && stream->queue.bytes == 0) {
+        pl_data_end(stream);
     }
     pl_session_touch(stream->session);
 }

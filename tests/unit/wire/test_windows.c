@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a server may send, by a client whose every frame is written by hand (RFC 9113, 5.2, 6.9). */
+#include "session_pair.h"
+#include "support/check.h"
+#include "wire/session_impl.h"
+
+#include <string.h>
+
+#define WINDOW_START 65535
+#define FRAME_MAX    16384
+#define STREAMS      3
+
+/* Our server, and what it has sent to a client that is not there. */
+struct served {
+    struct pl_wire *wire;
+    struct pl_session *session;
+    struct pl_gather gather;
+    struct pl_stream *streams[STREAMS]; /* in the order of their requests; NULL: closed */
+    size_t stream_count;
+    enum parley_code received;
+    size_t data[2 * STREAMS]; /* bytes of DATA on each stream id */
+    uint8_t order[64];        /* stream ids of DATA frames */
+    size_t order_len;
+    uint32_t reset[2 * STREAMS]; /* the error of a RST_STREAM + 1 */
+    uint32_t goaway;             /* the error of a GOAWAY + 1 */
+    int ends[2 * STREAMS];       /* frames with END_STREAM */
+};
+
+static void on_request(void *owner, struct pl_stream *stream)
+{
+    struct served *served = owner;
+    served->streams[served->stream_count++] = stream;
+}
+
+static void on_close(void *owner, struct pl_stream *stream, const struct pl_status *status)
+{
+    struct served *served = owner;
+    (void)status;
+    for (size_t i = 0; i < served->stream_count; i++) {
+        if (served->streams[i] == stream) {
+            served->streams[i] = NULL;
+        }
+    }
+}
+
+static const struct pl_session_events EVENTS = {.on_request = on_request, .on_close = on_close};
+
+static uint32_t number(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static void note_frame(struct served *served, const uint8_t *frame, size_t len)
+{
+    uint32_t id = number(frame + 5);
+    assert_true(id < PL_COUNT(served->data));
+    served->ends[id] += frame[3] <= NGHTTP2_HEADERS && (frame[4] & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (frame[3] == NGHTTP2_DATA) {
+        assert_true(len <= FRAME_MAX);
+        served->data[id] += len;
+        served->order[served->order_len++ % sizeof(served->order)] = (uint8_t)id;
+    } else if (frame[3] == NGHTTP2_RST_STREAM) {
+        served->reset[id] = number(frame + 9) + 1;
+    } else if (frame[3] == NGHTTP2_GOAWAY) {
+        served->goaway = number(frame + 13) + 1;
+    }
+}
+
+/* All that the server has to say now. */
+static void hear(struct served *served)
+{
+    static uint8_t bytes[1 << 20];
+    size_t len = 0;
+    bool more = true;
+    while (more) {
+        struct pl_error err = PL_ERROR_INIT;
+        assert_int_equal(pl_session_gather(served->session, &served->gather, &more, &err), 0);
+        for (size_t i = 0; i < served->gather.slice_count; i++) {
+            const struct iovec *slice = &served->gather.slices[i];
+            assert_true(len + slice->iov_len <= sizeof(bytes));
+            memcpy(bytes + len, slice->iov_base, slice->iov_len);
+            len += slice->iov_len;
+        }
+        pl_gather_clear(&served->gather);
+    }
+    for (size_t at = 0; at < len;) {
+        size_t payload = number(bytes + at) >> 8;
+        note_frame(served, bytes + at, payload);
+        at += 9 + payload;
+    }
+}
+
+static void say(struct served *served, const void *bytes, size_t len)
+{
+    struct pl_error err = PL_ERROR_INIT;
+    served->received = pl_session_receive(served->session, bytes, len, &err);
+    hear(served);
+}
+
+static void say_frame(struct served *served, uint8_t type, uint8_t flags, uint32_t id,
+                      const void *payload, size_t len)
+{
+    uint8_t frame[512] = {0, (uint8_t)(len >> 8), (uint8_t)len, type, flags, 0, 0, 0, (uint8_t)id};
+    assert_true(len <= sizeof(frame) - 9);
+    memcpy(frame + 9, payload, len);
+    say(served, frame, 9 + len);
+}
+
+static void say_window(struct served *served, uint32_t id, uint32_t by)
+{
+    const uint8_t increment[] = {(uint8_t)(by >> 24), (uint8_t)(by >> 16), (uint8_t)(by >> 8),
+                                 (uint8_t)by};
+    say_frame(served, NGHTTP2_WINDOW_UPDATE, 0, id, increment, sizeof(increment));
+}
+
+static void say_initial_window(struct served *served, uint32_t bytes)
+{
+    const uint8_t entry[] = {0,
+                             NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
+                             (uint8_t)(bytes >> 24),
+                             (uint8_t)(bytes >> 16),
+                             (uint8_t)(bytes >> 8),
+                             (uint8_t)bytes};
+    say_frame(served, NGHTTP2_SETTINGS, 0, 0, entry, sizeof(entry));
+}
+
+/* Literals that are not indexed (RFC 7541, 6.2.2). */
+static void say_request(struct served *served, uint32_t id)
+{
+    static const char *const fields[] = {
+        ":method",    "POST", ":scheme", "http",     ":path",        "/a.B",
+        ":authority", "x",    "te",      "trailers", "content-type", "application/grpc",
+    };
+    uint8_t block[256];
+    size_t len = 0;
+    for (size_t i = 0; i < PL_COUNT(fields); i++) {
+        size_t text_len = strlen(fields[i]);
+        if (i % 2 == 0) {
+            block[len++] = 0;
+        }
+        block[len++] = (uint8_t)text_len;
+        memcpy(block + len, fields[i], text_len);
+        len += text_len;
+    }
+    say_frame(served, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, id, block, len);
+    assert_int_equal(served->received, PARLEY_OK);
+}
+
+/* @param streams  requests that have been made */
+static struct served *new_served(size_t streams)
+{
+    struct served *served = calloc(1, sizeof(*served));
+    const struct pl_session_options options = {
+        .events = &EVENTS, .owner = served, .is_server = true, .may_rest = true};
+    struct pl_error err = PL_ERROR_INIT;
+    assert_non_null(served);
+    pl_gather_init(&served->gather);
+    served->wire = pl_wire_new();
+    assert_non_null(served->wire);
+    assert_int_equal(pl_session_new(served->wire, &options, &served->session, &err), PARLEY_OK);
+    say(served, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+    say_frame(served, NGHTTP2_SETTINGS, 0, 0, "", 0);
+    say_frame(served, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, "", 0);
+    for (size_t i = 0; i < streams; i++) {
+        say_request(served, (uint32_t)(2 * i + 1));
+        assert_int_equal(served->stream_count, i + 1);
+    }
+    return served;
+}
+
+static void free_served(struct served *served)
+{
+    pl_session_free(served->session);
+    pl_wire_free(served->wire);
+    free(served);
+}
+
+static void write_bytes(struct served *served, size_t index, size_t len)
+{
+    struct pl_buf *message = pair_message(len - 5, 'w');
+    (void)pl_stream_write(served->streams[index], message, 0);
+    pl_buf_unref(message);
+    hear(served);
+}
+
+static void finish(struct served *served, size_t index)
+{
+    const struct pl_status ok = {.code = PARLEY_OK};
+    pl_stream_finish(served->streams[index], &ok, NULL);
+    hear(served);
+}
+
+static void test_a_server_sends_what_the_windows_allow(void **state)
+{
+    (void)state;
+    struct served *served = new_served(2);
+    say_window(served, 0, 100000);
+    write_bytes(served, 0, WINDOW_START + 1000);
+    assert_int_equal(served->data[1], WINDOW_START);
+    say_window(served, 1, 300);
+    assert_int_equal(served->data[1], WINDOW_START + 300);
+    say_window(served, 1, 10000);
+    assert_int_equal(served->data[1], WINDOW_START + 1000);
+    /* The connection has 100,000 - 1,000 left. */
+    say_window(served, 3, 1000000);
+    write_bytes(served, 1, 200000);
+    assert_int_equal(served->data[3], 99000);
+    say_window(served, 0, 1);
+    assert_int_equal(served->data[3], 99001);
+    say_window(served, 0, 1000000);
+    assert_int_equal(served->data[3], 200000);
+    free_served(served);
+}
+
+static void test_settings_move_the_windows_of_open_streams(void **state)
+{
+    (void)state;
+    struct served *served = new_served(1);
+    say_window(served, 0, 1000000);
+    say_initial_window(served, 100); /* one that is open has 100 then, too */
+    write_bytes(served, 0, 1000);
+    assert_int_equal(served->data[1], 100);
+    say_initial_window(served, 50); /* 50 below nothing */
+    say_window(served, 1, 50);
+    assert_int_equal(served->data[1], 100);
+    say_initial_window(served, 60);
+    assert_int_equal(served->data[1], 110);
+    say_request(served, 3);
+    write_bytes(served, 1, 1000);
+    assert_int_equal(served->data[3], 60);
+    say_initial_window(served, 5000);
+    assert_int_equal(served->data[1], 1000);
+    assert_int_equal(served->data[3], 1000);
+    free_served(served);
+}
+
+static void test_streams_take_turns_by_frames(void **state)
+{
+    (void)state;
+    static const uint8_t turns[] = {1, 3, 5, 1, 3, 5, 1, 5, 5};
+    struct served *served = new_served(STREAMS);
+    static const size_t lens[] = {40000, 20000, 60000};
+    say_window(served, 0, 1);
+    say_window(served, 0, 1000000);
+    for (size_t i = 0; i < STREAMS; i++) {
+        struct pl_buf *message = pair_message(lens[i] - 5, 'w');
+        (void)pl_stream_write(served->streams[i], message, 0);
+        pl_buf_unref(message);
+    }
+    hear(served);
+    assert_int_equal(served->order_len, PL_COUNT(turns));
+    assert_memory_equal(served->order, turns, sizeof(turns));
+    free_served(served);
+}
+
+/* T4. */
+static void test_t4_trailers_wait_for_data_that_waits_for_a_window(void **state)
+{
+    (void)state;
+    struct served *served = new_served(2);
+    write_bytes(served, 0, WINDOW_START + 10);
+    finish(served, 0);
+    assert_int_equal(served->ends[1], 0);
+    /* The connection's window is shut: what ends without data ends all the same. */
+    pl_stream_send_headers(served->streams[1], NULL);
+    finish(served, 1);
+    assert_int_equal(served->ends[3], 1);
+    say_window(served, 0, 100);
+    assert_int_equal(served->ends[1], 0);
+    say_window(served, 1, 100);
+    assert_int_equal(served->data[1], WINDOW_START + 10);
+    assert_int_equal(served->ends[1], 1);
+    free_served(served);
+}
+
+static void test_a_stream_that_is_reset_sends_nothing_more(void **state)
+{
+    (void)state;
+    struct served *served = new_served(1);
+    write_bytes(served, 0, WINDOW_START + 1000);
+    pl_stream_cancel(served->streams[0], NGHTTP2_CANCEL);
+    say_window(served, 0, 1000);
+    say_window(served, 1, 1000);
+    assert_int_equal(served->data[1], WINDOW_START);
+    assert_int_equal(served->reset[1], NGHTTP2_CANCEL + 1);
+    assert_int_equal(pl_session_queued_bytes(served->session), 0);
+    free_served(served);
+}
+
+static void test_a_streams_window_that_overflows_ends_the_stream(void **state)
+{
+    (void)state;
+    struct served *served = new_served(2);
+    say_window(served, 1, INT32_MAX - WINDOW_START);
+    assert_int_equal(served->reset[1], 0);
+    say_window(served, 1, 1);
+    assert_int_equal(served->received, PARLEY_OK);
+    assert_int_equal(served->reset[1], NGHTTP2_FLOW_CONTROL_ERROR + 1);
+    assert_null(served->streams[0]);
+    write_bytes(served, 1, 100);
+    assert_int_equal(served->data[3], 100);
+    free_served(served);
+}
+
+static void test_the_connections_window_that_overflows_ends_it(void **state)
+{
+    (void)state;
+    struct served *served = new_served(1);
+    say_window(served, 0, INT32_MAX - WINDOW_START);
+    assert_int_equal(served->received, PARLEY_OK);
+    say_window(served, 0, 1);
+    assert_int_not_equal(served->received, PARLEY_OK);
+    assert_int_equal(served->goaway, NGHTTP2_FLOW_CONTROL_ERROR + 1);
+    assert_true(pl_session_is_over(served->session));
+    free_served(served);
+}
+
+static void test_settings_that_overflow_a_window_end_the_connection(void **state)
+{
+    (void)state;
+    struct served *served = new_served(1);
+    say_window(served, 1, INT32_MAX - WINDOW_START);
+    say_initial_window(served, WINDOW_START + 1);
+    assert_int_not_equal(served->received, PARLEY_OK);
+    assert_int_equal(served->goaway, NGHTTP2_FLOW_CONTROL_ERROR + 1);
+    free_served(served);
+}
+
+/* More than 2 GiB on one stream: the windows are moved on for ever. */
+static void test_windows_last_for_more_than_they_can_hold(void **state)
+{
+    (void)state;
+    struct served *served = new_served(1);
+    const uint32_t each = 1000000;
+    say_window(served, 1, INT32_MAX - WINDOW_START);
+    say_window(served, 0, INT32_MAX - WINDOW_START);
+    for (int i = 0; i < 2200; i++) {
+        write_bytes(served, 0, each);
+        say_window(served, 1, each);
+        say_window(served, 0, each);
+    }
+    assert_int_equal(served->received, PARLEY_OK);
+    assert_int_equal(served->data[1], 2200 * (size_t)each);
+    free_served(served);
+}
+
+static void test_window_updates_that_break_the_rules_end_the_connection(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        uint32_t id;
+        uint32_t by;
+    } rows[] = {
+        {"of nothing, to a stream", 1, 0},
+        {"of nothing, to the connection", 0, 0},
+        {"to a stream that never was", 5, 1},
+    };
+    for (size_t i = 0; i < PL_COUNT(rows); i++) {
+        struct served *served = new_served(1);
+        say_window(served, rows[i].id, rows[i].by);
+        if (served->goaway != NGHTTP2_PROTOCOL_ERROR + 1) {
+            fail_msg("%s: goaway %u", rows[i].what, served->goaway);
+        }
+        free_served(served);
+    }
+}
+
+static void test_a_window_update_amid_headers_ends_the_connection(void **state)
+{
+    (void)state;
+    struct served *served = new_served(1);
+    say_frame(served, NGHTTP2_HEADERS, 0, 3, "\0\1a\1b", 5);
+    say_window(served, 0, 1);
+    assert_int_equal(served->goaway, NGHTTP2_PROTOCOL_ERROR + 1);
+    free_served(served);
+}
+
+/* Nearly all that a subscriber's connection does. */
+static void test_messages_and_windows_do_not_wake_nghttp2(void **state)
+{
+    (void)state;
+    struct served *served = new_served(1);
+    write_bytes(served, 0, 100); /* the headers */
+    pl_session_rest(served->session);
+    pl_session_rest(served->session);
+    assert_true(pl_h2_memory_is_packed(&served->session->memory));
+    for (int i = 0; i < 10; i++) {
+        write_bytes(served, 0, 10000);
+        say_window(served, 1, 10000);
+        say_window(served, 0, 10000);
+        assert_false(pl_session_is_over(served->session));
+        pl_session_rest(served->session);
+    }
+    assert_true(pl_h2_memory_is_packed(&served->session->memory));
+    assert_int_equal(served->data[1], 100100);
+    finish(served, 0);
+    assert_int_equal(served->ends[1], 1);
+    free_served(served);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_server_sends_what_the_windows_allow),
+        cmocka_unit_test(test_settings_move_the_windows_of_open_streams),
+        cmocka_unit_test(test_streams_take_turns_by_frames),
+        cmocka_unit_test(test_t4_trailers_wait_for_data_that_waits_for_a_window),
+        cmocka_unit_test(test_a_stream_that_is_reset_sends_nothing_more),
+        cmocka_unit_test(test_a_streams_window_that_overflows_ends_the_stream),
+        cmocka_unit_test(test_the_connections_window_that_overflows_ends_it),
+        cmocka_unit_test(test_settings_that_overflow_a_window_end_the_connection),
+        cmocka_unit_test(test_windows_last_for_more_than_they_can_hold),
+        cmocka_unit_test(test_window_updates_that_break_the_rules_end_the_connection),
+        cmocka_unit_test(test_a_window_update_amid_headers_ends_the_connection),
+        cmocka_unit_test(test_messages_and_windows_do_not_wake_nghttp2),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
