@@ -62,14 +62,25 @@ class Transaction:
         free = 1 - rate * sum(more_us) / 1e6
         return BATCH_MAX if free <= 0 else min(BATCH_MAX, max(1.0, rate * fixed_us / 1e6 / free))
 
-    def draw(self, chance, rows, conversations):
-        """@return us, and the part of it that is processor time"""
-        pair = min(self.middles, key=lambda pair: abs(math.log(pair[0] / rows)) + abs(math.log(pair[1] / conversations)))
-        return self.typical_us(rows, conversations) * chance.choice(self.scatter[pair]), self.processor[pair]
-
     def worst_fit(self):
         """@return the largest part by which the line misses what was measured"""
         return max(abs(self.typical_us(*pair) / middle - 1) for pair, middle in self.middles.items())
+
+
+class Draws:
+    """Transactions one after the other. The scatter goes on from where it was, since slow ones come together."""
+
+    def __init__(self, transaction, chance):
+        self.transaction = transaction
+        self.places = {pair: chance.randrange(len(scatter)) for pair, scatter in transaction.scatter.items()}
+
+    def draw(self, rows, conversations):
+        """@return us, and the part of it that is processor time"""
+        pair = min(self.places, key=lambda pair: abs(math.log(pair[0] / rows)) + abs(math.log(pair[1] / conversations)))
+        scatter = self.transaction.scatter[pair]
+        self.places[pair] = (self.places[pair] + 1) % len(scatter)
+        return (self.transaction.typical_us(rows, conversations) * scatter[self.places[pair]],
+                self.transaction.processor[pair])
 
 
 def along(line, rows, conversations):
@@ -170,6 +181,7 @@ class Simulation:
                  cores=CORES):
         self.costs, self.chance, self.rate = costs, random.Random(seed), rate
         self.conversations, self.connections, self.followers = conversations, connections, followers
+        self.transactions = Draws(costs.transaction, self.chance)
         self.machine = Machine(cores)
         self.generator = Thread(self.machine, self.plan_generator, self.hop_us)
         self.loop = Thread(self.machine, self.plan_loop, self.hop_us)
@@ -255,7 +267,7 @@ class Simulation:
 
     def plan_writer(self, dues):
         conversations = min(len(dues), self.conversations)
-        time_us, processor = self.costs.transaction.draw(self.chance, len(dues), conversations)
+        time_us, processor = self.transactions.draw(len(dues), conversations)
         self.batches.append(len(dues))
         return [(time_us, processor, lambda: self.writer_did(dues))]
 
