@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node, the database behind it and the load generator as three threads that share the cores of one machine.
+"""A node, what is behind it and the load generator as threads that share the cores of one machine.
 
 A thread that has something to do takes all that waits for it as one turn; a turn is a row of steps, and
 what a step has made goes to the next thread when it ends. What makes the time:
@@ -12,7 +12,8 @@ what a step has made goes to the next thread when it ends. What makes the time:
 - the writer commits what waits, at most BATCH_MAX: a transaction's time is linear in its rows and its conversations,
   and scatters as it did when it was measured, alone;
 - what the broker needs for the message of a commit, it needs on the same cores;
-- more runnable threads than cores: they share them. Of a transaction only the part that is processor time gets longer.
+- a thread that finds no core free waits until another sleeps, or has had its slice. A transaction goes back and forth
+  between writer and database, and asks for a core each time.
 
 Nothing here knows a measured latency of a send, and nothing reads a clock: the same seed gives the same figures."""
 import bisect
@@ -28,6 +29,8 @@ STEP = 8  # messages at most
 SLICES = 20  # at least, in which deliveries go to all followers
 SLICE = 100  # followers at most
 CORES = 2
+SLICE_US = 4000.0  # of a core, if others wait: one tick of the kernel
+HANDOVERS = 4  # in a transaction: two round trips
 
 # Of one thread: a message sent or answered, a delivery, and a connection that a turn has to do with.
 ThreadCost = collections.namedtuple("ThreadCost", "send_us delivery_us connection_us")
@@ -104,70 +107,88 @@ def fit(middles):
 # ---- threads on cores ----
 
 class Thread:
-    """`plan` makes of all that waits a turn: [(us, part that is processor time, what to call at its end)]. Before it
-    looks, a thread that slept needs what `wake_us` says."""
+    """`plan` makes of all that waits a turn: [(us, whether it needs a core, what to call at its end)]. Before it looks,
+    a thread that slept needs what `wake_us` says."""
 
     def __init__(self, machine, plan, wake_us=lambda: 0.0, turn_max=None):
         self.machine, self.plan, self.wake_us, self.turn_max = machine, plan, wake_us, turn_max
         self.inbox = collections.deque()
         self.steps = collections.deque()
-        self.left_us, self.processor, self.then = 0.0, 1.0, None
-        self.is_running = False
-        machine.threads.append(self)
+        self.is_awake, self.core_since_us = False, None
 
     def push(self, *messages):
         self.inbox.extend(messages)
-        if not self.is_running:
-            self.is_running = True
-            self.left_us, self.processor, self.then = self.wake_us(), 1.0, self.begin_turn
+        if not self.is_awake:
+            self.is_awake = True
+            self.steps.append((self.wake_us(), True, self.begin_turn))
+            self.machine.go_on(self)
 
     def begin_turn(self):
         count = len(self.inbox) if self.turn_max is None else min(self.turn_max, len(self.inbox))
         self.steps.extend(self.plan([self.inbox.popleft() for _ in range(count)]))
 
     def end_step(self):
-        self.then()
+        _, _, then = self.steps.popleft()
+        then()
         if not self.steps and self.inbox:
             self.begin_turn()
         if self.steps:
-            self.left_us, self.processor, self.then = self.steps.popleft()
+            self.machine.go_on(self)
         else:
-            self.is_running = False
+            self.is_awake = False
+            self.machine.leave_core(self)
 
 
 class Machine:
-    """Virtual time, in us."""
+    """Virtual time, in us, and cores that threads wait for in the order in which they come."""
 
     def __init__(self, cores):
-        self.cores, self.now_us, self.threads = cores, 0.0, []
-        self.timers, self.timers_made = [], 0
+        self.free, self.now_us, self.queue = cores, 0.0, collections.deque()
+        self.events, self.events_made = [], 0
         self.busy_us = 0.0  # of all cores
 
     def at(self, when_us, call):
-        heapq.heappush(self.timers, (when_us, self.timers_made, call))
-        self.timers_made += 1
+        heapq.heappush(self.events, (when_us, self.events_made, call))
+        self.events_made += 1
 
     def run(self, until_us):
-        while self.now_us < until_us:
-            running = [thread for thread in self.threads if thread.is_running]
-            crowd = max(1.0, len(running) / self.cores)
-            stretch = [1 + thread.processor * (crowd - 1) for thread in running]
-            ends = [thread.left_us * factor for thread, factor in zip(running, stretch)]
-            timer_us = self.timers[0][0] - self.now_us if self.timers else math.inf
-            step_us = min([timer_us, *ends])
-            if step_us == math.inf:
+        while self.events and self.events[0][0] <= until_us:
+            self.now_us, _, call = heapq.heappop(self.events)
+            call()
+        self.now_us = until_us
+
+    def go_on(self, thread):
+        """With its next step, or wait for a core."""
+        us, needs_core, _ = thread.steps[0]
+        if not needs_core:
+            self.leave_core(thread)
+            self.at(self.now_us + us, thread.end_step)
+            return
+        if thread.core_since_us is not None and self.queue and self.now_us - thread.core_since_us >= SLICE_US:
+            self.leave_core(thread)
+        if thread.core_since_us is None:
+            if self.free == 0:
+                self.queue.append(thread)
                 return
-            self.now_us += step_us
-            for thread, factor in zip(running, stretch):
-                thread.left_us -= step_us / factor
-                self.busy_us += step_us / factor * thread.processor
-            if timer_us <= step_us:
-                heapq.heappop(self.timers)[2]()
-            else:
-                running[ends.index(step_us)].end_step()
+            self.free -= 1
+            thread.core_since_us = self.now_us
+        self.busy_us += us
+        self.at(self.now_us + us, thread.end_step)
+
+    def leave_core(self, thread):
+        if thread.core_since_us is None:
+            return
+        thread.core_since_us = None
+        self.free += 1
+        if self.queue:
+            self.go_on(self.queue.popleft())
 
 
 # ---- what parley-bench and parleyd do ----
+
+def nothing():
+    pass
+
 
 def cut(messages, size):
     return [messages[i:i + size] for i in range(0, len(messages), size)]
@@ -186,7 +207,7 @@ class Simulation:
         self.generator = Thread(self.machine, self.plan_generator, self.hop_us)
         self.loop = Thread(self.machine, self.plan_loop, self.hop_us)
         self.writer = Thread(self.machine, self.plan_writer, self.hop_us, BATCH_MAX)
-        self.broker = Thread(self.machine, lambda turn: [(broker_us * len(turn), 1.0, lambda: None)])
+        self.broker = Thread(self.machine, lambda turn: [(broker_us * len(turn), True, nothing)])
         self.sent = 0
         self.acks, self.deliveries, self.batches = [], [], []
         self.measured_from_us = 0.0
@@ -223,11 +244,11 @@ class Simulation:
         steps = []
         for size, dues in slices:
             work_us = size * (cost.connection_us + len(dues) * cost.delivery_us)
-            steps.append((work_us, 1.0, lambda size=size, dues=dues: handle([("deliveries", size, dues)])))
+            steps.append((work_us, True, lambda size=size, dues=dues: handle([("deliveries", size, dues)])))
         small = [message for message in turn if message[0] not in ("commit", "deliveries")]
         connections_us = min(len(small), self.connections) * cost.connection_us
         for part in cut(small, STEP):
-            steps.append((connections_us + len(part) * cost.send_us / 2, 1.0, lambda part=part: handle(part)))
+            steps.append((connections_us + len(part) * cost.send_us / 2, True, lambda part=part: handle(part)))
             connections_us = 0.0
         return steps
 
@@ -269,7 +290,8 @@ class Simulation:
         conversations = min(len(dues), self.conversations)
         time_us, processor = self.transactions.draw(len(dues), conversations)
         self.batches.append(len(dues))
-        return [(time_us, processor, lambda: self.writer_did(dues))]
+        both_ways = [(time_us * processor / HANDOVERS, True, nothing), (time_us * (1 - processor) / HANDOVERS, False, nothing)]
+        return both_ways * HANDOVERS + [(0.0, True, lambda: self.writer_did(dues))]
 
     def writer_did(self, dues):
         if self.followers:

@@ -27,7 +27,7 @@ class TestThreads(unittest.TestCase):
         times = []
 
         def plan(turn):
-            return [(service_us, 1.0, lambda: times.append(machine.now_us - turn[0]))]
+            return [(service_us, True, lambda: times.append(machine.now_us - turn[0]))]
 
         thread = Thread(machine, plan, turn_max=1)
 
@@ -40,13 +40,23 @@ class TestThreads(unittest.TestCase):
         expected_us = service_us * (1 + use / (2 * (1 - use)))
         self.assertAlmostEqual(statistics.fmean(times) / expected_us, 1, delta=0.03)
 
-    def test_three_threads_share_two_cores(self):
-        for processor, expected_us in ((1.0, 150.0), (0.5, 125.0), (0.0, 100.0)):
+    def test_third_thread_waits_for_one_of_two_cores_unless_what_is_done_needs_none(self):
+        for needs_core, expected_us in ((True, [100.0, 100.0, 200.0]), (False, [100.0] * 3)):
             machine, ends = Machine(2), []
             for _ in range(3):
-                Thread(machine, lambda _: [(100.0, processor, lambda: ends.append(machine.now_us))]).push("work")
+                Thread(machine, lambda _: [(100.0, needs_core, lambda: ends.append(machine.now_us))]).push("work")
             machine.run(1000)
-            self.assertEqual([round(end, 6) for end in ends], [expected_us] * 3)
+            self.assertEqual(ends, expected_us)
+
+    def test_one_that_has_had_its_slice_lets_the_next_one_on(self):
+        machine, ends = Machine(1), []
+        for name in ("long", "short"):
+            steps = 6 if name == "long" else 1
+            Thread(machine, lambda _, name=name, steps=steps: [
+                (1000.0, True, lambda: ends.append((name, machine.now_us)))] * steps).push("work")
+        machine.run(1e6)
+        self.assertEqual(ends[4], ("short", 5000.0))
+        self.assertEqual(ends[-1], ("long", 7000.0))
 
 
 class TestSimulation(unittest.TestCase):
