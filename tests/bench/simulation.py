@@ -7,8 +7,8 @@ what a step has made goes to the next thread when it ends. What makes the time:
     generator --sends--> loop --sends--> writer --acks, deliveries--> loop --acks, deliveries--> generator
 
 - the generator sends at each tick what is due, or, at most, again for each ack;
-- a thread that sleeps has to be woken, and reads and writes something: a hop, half of a call that asks for nothing;
-- beyond that there is a cost for each message and for each connection that a turn has to do with;
+- a thread that sleeps has to be woken, which takes the longest of all for little work;
+- each message takes something, and each connection that a turn has to do with;
 - the writer commits what waits, at most BATCH_MAX: a transaction's time is linear in its rows and its conversations,
   and scatters as it did when it was measured, alone;
 - what the broker needs for the message of a commit, it needs on the same cores;
@@ -26,16 +26,16 @@ import statistics
 BATCH_MAX = 4096
 TICK_US = 500.0
 STEP = 8  # messages at most
-SLICES = 20  # at least, in which deliveries go to all followers
-SLICE = 100  # followers at most
+GROUPS = 20  # at least, in which deliveries go to all followers
+GROUP = 100  # followers at most
 CORES = 2
 SLICE_US = 4000.0  # of a core, if others wait: one tick of the kernel
 HANDOVERS = 4  # in a transaction: two round trips
 
 # Of one thread: a message sent or answered, a delivery, and a connection that a turn has to do with.
 ThreadCost = collections.namedtuple("ThreadCost", "send_us delivery_us connection_us")
-# hops_us: some of them, of the same weight.
-Costs = collections.namedtuple("Costs", "transaction hops_us loop generator")
+# wakes_us: what it takes to wake a thread, some times, of the same weight.
+Costs = collections.namedtuple("Costs", "transaction wakes_us loop generator")
 
 
 # ---- a transaction ----
@@ -204,9 +204,9 @@ class Simulation:
         self.conversations, self.connections, self.followers = conversations, connections, followers
         self.transactions = Draws(costs.transaction, self.chance)
         self.machine = Machine(cores)
-        self.generator = Thread(self.machine, self.plan_generator, self.hop_us)
-        self.loop = Thread(self.machine, self.plan_loop, self.hop_us)
-        self.writer = Thread(self.machine, self.plan_writer, self.hop_us, BATCH_MAX)
+        self.generator = Thread(self.machine, self.plan_generator, self.wake_us)
+        self.loop = Thread(self.machine, self.plan_loop, self.wake_us)
+        self.writer = Thread(self.machine, self.plan_writer, self.wake_us, BATCH_MAX)
         self.broker = Thread(self.machine, lambda turn: [(broker_us * len(turn), True, nothing)])
         self.sent = 0
         self.acks, self.deliveries, self.batches = [], [], []
@@ -232,23 +232,23 @@ class Simulation:
         self.generator.push(("tick",))
         self.machine.at(self.machine.now_us + TICK_US, self.tick)
 
-    def hop_us(self):
-        return self.chance.choice(self.costs.hops_us)
+    def wake_us(self):
+        return self.chance.choice(self.costs.wakes_us)
 
     def steps_of(self, turn, cost, handle):
-        """In steps: slices of followers, one at a time, then messages of senders, many at a time; as the store tells
+        """In steps: groups of followers, one at a time, then messages of senders, many at a time; as the store tells
         of a commit before it answers."""
         dues = [due for message in turn if message[0] == "commit" for due in message[1]]
-        slices = [(size, dues) for size in split(self.followers, max(SLICES, self.followers // SLICE)) if dues]
-        slices += [message[1:] for message in turn if message[0] == "deliveries"]
+        groups = [(size, dues) for size in split(self.followers, max(GROUPS, self.followers // GROUP)) if dues]
+        groups += [message[1:] for message in turn if message[0] == "deliveries"]
         steps = []
-        for size, dues in slices:
+        for size, dues in groups:
             work_us = size * (cost.connection_us + len(dues) * cost.delivery_us)
             steps.append((work_us, True, lambda size=size, dues=dues: handle([("deliveries", size, dues)])))
         small = [message for message in turn if message[0] not in ("commit", "deliveries")]
         connections_us = min(len(small), self.connections) * cost.connection_us
         for part in cut(small, STEP):
-            steps.append((connections_us + len(part) * cost.send_us / 2, True, lambda part=part: handle(part)))
+            steps.append((connections_us + len(part) * cost.send_us, True, lambda part=part: handle(part)))
             connections_us = 0.0
         return steps
 
@@ -276,7 +276,8 @@ class Simulation:
             self.loop.push(*sends)
 
     def plan_loop(self, turn):
-        return self.steps_of(turn, self.costs.loop, self.loop_did)
+        cost = self.costs.loop
+        return self.steps_of(turn, cost._replace(send_us=cost.send_us / 2), self.loop_did)  # each passes it twice
 
     def loop_did(self, part):
         sends = [message[1] for message in part if message[0] == "send"]

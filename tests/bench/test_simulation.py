@@ -8,7 +8,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from simulation import SLICES, Costs, Machine, Simulation, Thread, ThreadCost, Transaction, fit  # noqa: E402
+from simulation import GROUPS, Costs, Machine, Simulation, Thread, ThreadCost, Transaction, fit  # noqa: E402
 
 FREE = ThreadCost(0, 0, 0)
 TICK_US = 500
@@ -66,7 +66,7 @@ class TestSimulation(unittest.TestCase):
         for got, expected in zip(fit(middles), (800, 8, 17)):
             self.assertAlmostEqual(got, expected, places=6)
 
-    def test_alone_a_send_waits_for_its_transaction_and_five_hops(self):
+    def test_alone_a_send_waits_for_its_transaction_and_five_threads_that_sleep(self):
         costs = Costs(constant(1000, 0), [50.0], FREE, FREE)
         said = Simulation(costs, rate=100).run(2)
         self.assertAlmostEqual(statistics.median(said.acks), 50 + 50 + 50 + 1000 + 50 + 50, places=3)
@@ -91,7 +91,7 @@ class TestSimulation(unittest.TestCase):
         runs = [Simulation(costs, seed=3, rate=2000, conversations=1, connections=1, followers=100).run(1) for _ in range(2)]
         self.assertEqual(runs[0].acks, runs[1].acks)
         self.assertEqual(runs[0].deliveries, runs[1].deliveries)
-        self.assertAlmostEqual(len(runs[0].deliveries) / len(runs[0].acks), SLICES, delta=0.5)
+        self.assertAlmostEqual(len(runs[0].deliveries) / len(runs[0].acks), GROUPS, delta=0.5)
 
 
 if __name__ == "__main__":
