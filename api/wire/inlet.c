@@ -3,10 +3,8 @@
 
 #include "base/attr.h"
 
+#include <nghttp2/nghttp2.h>
 #include <string.h>
-
-#define HEADER_BYTES       9
-#define TYPE_WINDOW_UPDATE 8
 
 void pl_inlet_init(struct pl_inlet *inlet, size_t preface_bytes)
 {
@@ -18,10 +16,18 @@ static size_t payload_len(const uint8_t *header)
     return (size_t)header[0] << 16 | (size_t)header[1] << 8 | header[2];
 }
 
-static bool is_window_update(const uint8_t *header)
+static bool is_window_update(const struct pl_inlet *inlet, const uint8_t *header)
 {
-    return header[3] == TYPE_WINDOW_UPDATE &&
-           payload_len(header) == PL_WINDOW_UPDATE_BYTES - HEADER_BYTES;
+    return !inlet->is_amid_block && header[3] == NGHTTP2_WINDOW_UPDATE &&
+           payload_len(header) == PL_WINDOW_UPDATE_BYTES - PL_FRAME_HEADER_BYTES;
+}
+
+static void begin_frame(struct pl_inlet *inlet, const uint8_t *header)
+{
+    inlet->left = payload_len(header);
+    if (header[3] == NGHTTP2_HEADERS || header[3] == NGHTTP2_CONTINUATION) {
+        inlet->is_amid_block = (header[4] & NGHTTP2_FLAG_END_HEADERS) == 0;
+    }
 }
 
 static void skip(const uint8_t **data, size_t *len, size_t bytes)
@@ -45,15 +51,17 @@ static bool hold(struct pl_inlet *inlet, const uint8_t **data, size_t *len, size
 static bool finish_held(struct pl_inlet *inlet, const uint8_t **data, size_t *len,
                         struct pl_inlet_piece *piece)
 {
-    if (inlet->held_len < HEADER_BYTES && !hold(inlet, data, len, HEADER_BYTES)) {
+    if (inlet->held_len < PL_FRAME_HEADER_BYTES && !hold(inlet, data, len, PL_FRAME_HEADER_BYTES)) {
         return false;
     }
-    bool is_update = is_window_update(inlet->held);
+    bool is_update = is_window_update(inlet, inlet->held);
     if (is_update && !hold(inlet, data, len, PL_WINDOW_UPDATE_BYTES)) {
         return false;
     }
     *piece = (struct pl_inlet_piece){inlet->held, inlet->held_len, is_update};
-    inlet->left = is_update ? 0 : payload_len(inlet->held);
+    if (!is_update) {
+        begin_frame(inlet, inlet->held);
+    }
     inlet->held_len = 0;
     return true;
 }
@@ -66,11 +74,11 @@ static size_t run_of_others(struct pl_inlet *inlet, const uint8_t *data, size_t 
         size_t take = inlet->left < len - run ? inlet->left : len - run;
         run += take;
         inlet->left -= take;
-        if (len - run < HEADER_BYTES || is_window_update(data + run)) {
+        if (len - run < PL_FRAME_HEADER_BYTES || is_window_update(inlet, data + run)) {
             return run;
         }
-        inlet->left = payload_len(data + run);
-        run += HEADER_BYTES;
+        begin_frame(inlet, data + run);
+        run += PL_FRAME_HEADER_BYTES;
     }
 }
 
@@ -91,6 +99,8 @@ bool pl_inlet_next(struct pl_inlet *inlet, const uint8_t **data, size_t *len,
         skip(data, len, PL_WINDOW_UPDATE_BYTES);
         return true;
     }
-    (void)hold(inlet, data, len, *len);
+    if (*len > 0) {
+        (void)hold(inlet, data, len, *len);
+    }
     return false;
 }

@@ -173,8 +173,8 @@ void pl_request_answer_plain(struct pl_stream *stream)
     struct pl_buf *body = pl_buf_copy(text, strlen(text));
     if (body == NULL || pl_queue_push(&stream->queue, body, 0) != 0 ||
         pl_headers_send_plain(stream) != 0) {
-        (void)nghttp2_submit_rst_stream(pl_session_h2(session), NGHTTP2_FLAG_NONE, stream->id,
-                                        NGHTTP2_INTERNAL_ERROR);
+        pl_queue_clear(&stream->queue);
+        pl_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
     }
     pl_session_count_queued(session, stream->queue.bytes);
     pl_data_ready(stream);

@@ -253,11 +253,10 @@ bool pl_session_look_at_h2(struct pl_session *session)
 
 static ssize_t take_piece(struct pl_session *session, const struct pl_inlet_piece *piece)
 {
-    ssize_t rv = 0;
-    if (!piece->is_window_update || !pl_data_take_window_update(session, piece->data, &rv)) {
-        rv = nghttp2_session_mem_recv(pl_session_h2(session), piece->data, piece->len);
+    if (piece->is_window_update && pl_data_take_window_update(session, piece->data)) {
+        return 0;
     }
-    return rv;
+    return nghttp2_session_mem_recv(pl_session_h2(session), piece->data, piece->len);
 }
 
 /* As nghttp2_session_mem_recv. */
@@ -268,10 +267,14 @@ static ssize_t take_input(struct pl_session *session, const uint8_t *data, size_
         return take_piece(session, &piece);
     }
     ssize_t rv = 0;
-    while (rv >= 0 && pl_inlet_next(&session->inlet, &data, &len, &piece)) {
+    while (rv >= 0 && !session->is_condemned &&
+           pl_inlet_next(&session->inlet, &data, &len, &piece)) {
         rv = take_piece(session, &piece);
     }
-    return rv;
+    if (pl_inlet_is_between(&session->inlet)) {
+        session->open_block = 0; /* nghttp2 is silent about the end of one that it ignores */
+    }
+    return session->is_condemned && rv >= 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : rv;
 }
 
 static bool is_outbound_over_limit(const struct pl_session *session)

@@ -10,10 +10,10 @@
  * A client's own data, which ends most streams, goes by nghttp2 (session_out.c). */
 #include "wire/session_impl.h"
 
-#define FRAME_HEADER_BYTES 9
-#define FRAME_BYTES_MAX    16384 /* every peer takes as much (RFC 9113, 6.5.2) */
-#define WINDOW_MAX         INT32_MAX
-#define WINDOW_START       65535
+#define FRAME_BYTES_MAX 16384 /* every peer takes as much (RFC 9113, 6.5.2) */
+#define WINDOW_MAX      INT32_MAX
+#define WINDOW_START    65535
+#define STREAMS_FEW     16
 
 /* ---- out ---- */
 
@@ -26,7 +26,7 @@ void pl_data_init(struct pl_session *session)
 
 void pl_data_ready(struct pl_stream *stream)
 {
-    if (stream->queue.bytes > 0 && stream->send_window > 0 && !stream->is_reset &&
+    if (stream->queue.bytes > 0 && stream->send_window > 0 &&
         !pl_list_is_linked(&stream->ready_node)) {
         pl_list_push(&stream->session->ready, &stream->ready_node);
     }
@@ -42,9 +42,11 @@ void pl_data_end(struct pl_stream *stream)
     }
 }
 
+/* Once a GOAWAY says why the connection ends, nghttp2 is over though streams are open. */
 bool pl_data_can_go(const struct pl_session *session)
 {
-    return !pl_list_is_empty(&session->ready) && session->send_window > 0 && !session->is_condemned;
+    return !pl_list_is_empty(&session->ready) && session->send_window > 0 &&
+           !session->is_condemned && !session->is_h2_over;
 }
 
 static void put_header(uint8_t *header, size_t len, int32_t id)
@@ -65,12 +67,12 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* @return false: no room in the gather, which was looked for */
+/* @return false: no room in the gather, which cannot be: it was looked for */
 static bool send_frame(struct pl_session *session, struct pl_stream *stream)
 {
     size_t windows = least((size_t)session->send_window, (size_t)stream->send_window);
     size_t len = least(stream->queue.bytes, least(windows, FRAME_BYTES_MAX));
-    uint8_t header[FRAME_HEADER_BYTES];
+    uint8_t header[PL_FRAME_HEADER_BYTES];
     put_header(header, len, stream->id);
     if (!pl_gather_copy(session->gather, header, sizeof(header)) ||
         pl_queue_move(&stream->queue, session->gather, len) != 0) {
@@ -113,27 +115,26 @@ static bool widen(int32_t *window, int64_t by)
     return true;
 }
 
-int pl_data_note_settings(struct pl_session *session)
+void pl_data_note_settings(struct pl_session *session)
 {
     uint32_t fresh =
         nghttp2_session_get_remote_settings(session->h2, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
     int64_t change = (int64_t)fresh - session->peer_window;
     session->peer_window = (int32_t)fresh; /* nghttp2 has checked it */
     if (change == 0) {
-        return 0;
+        return;
     }
     PL_LIST_FOREACH (node, &session->streams) {
         struct pl_stream *stream = PL_LIST_ENTRY(node, struct pl_stream, node);
         if (!widen(&stream->send_window, change)) {
             pl_session_condemn(session, NGHTTP2_FLOW_CONTROL_ERROR);
-            return -1;
+            return;
         }
         if (stream->send_window <= 0) {
             pl_list_remove(&stream->ready_node);
         }
         pl_data_ready(stream);
     }
-    return 0;
 }
 
 /* Big-endian; the first bit is reserved. */
@@ -143,30 +144,46 @@ static uint32_t read_31_bits(const uint8_t *at)
            INT32_MAX;
 }
 
-bool pl_data_take_window_update(struct pl_session *session, const uint8_t *frame, ssize_t *rv)
+/* nghttp2 is asked only if there are many: it may rest. */
+static struct pl_stream *find_stream(struct pl_session *session, int32_t id)
+{
+    if (session->stream_count > STREAMS_FEW) {
+        return pl_stream_of(session, id);
+    }
+    PL_LIST_FOREACH (node, &session->streams) {
+        struct pl_stream *stream = PL_LIST_ENTRY(node, struct pl_stream, node);
+        if (stream->id == id) {
+            return stream;
+        }
+    }
+    return NULL;
+}
+
+static void widen_stream(struct pl_stream *stream, uint32_t by)
+{
+    if (widen(&stream->send_window, by)) {
+        pl_data_ready(stream);
+    } else {
+        pl_stream_reset(stream, NGHTTP2_FLOW_CONTROL_ERROR);
+    }
+}
+
+bool pl_data_take_window_update(struct pl_session *session, const uint8_t *frame)
 {
     int32_t id = (int32_t)read_31_bits(frame + 5);
-    uint32_t increment = read_31_bits(frame + FRAME_HEADER_BYTES);
-    struct pl_stream *stream = NULL;
-    if (increment == 0 || !session->is_ready || session->open_block != 0 || session->is_condemned) {
+    uint32_t increment = read_31_bits(frame + PL_FRAME_HEADER_BYTES);
+    struct pl_stream *stream = id != 0 ? find_stream(session, id) : NULL;
+    if (increment == 0 || !session->is_ready ||
+        (id != 0 && (stream == NULL || !stream->is_h2_open))) {
         return false;
     }
-    if (id != 0) {
-        stream = pl_stream_of(session, id);
-        if (stream == NULL || !stream->is_h2_open) {
-            return false;
-        }
+    if (!pl_session_count_window_update(session)) {
+        return true;
     }
-    *rv = pl_session_count_window_update(session) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
-    if (!widen(stream != NULL ? &stream->send_window : &session->send_window, increment)) {
-        if (stream != NULL) {
-            pl_stream_cancel(stream, NGHTTP2_FLOW_CONTROL_ERROR);
-        } else {
-            pl_session_condemn(session, NGHTTP2_FLOW_CONTROL_ERROR);
-            *rv = NGHTTP2_ERR_FLOW_CONTROL;
-        }
-    } else if (stream != NULL) {
-        pl_data_ready(stream);
+    if (stream != NULL) {
+        widen_stream(stream, increment);
+    } else if (!widen(&session->send_window, increment)) {
+        pl_session_condemn(session, NGHTTP2_FLOW_CONTROL_ERROR);
     }
     return true;
 }

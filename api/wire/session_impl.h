@@ -149,7 +149,6 @@ struct pl_stream {
     bool is_user_open;
     bool is_paused;
     bool is_deferred; /* client: nghttp2 waits for nghttp2_session_resume_data */
-    bool is_reset;    /* we do: nothing more is sent */
     bool is_above_high_water;
     bool is_input_over;     /* no message will be delivered any more; drop what comes */
     bool is_delivering;     /* a message in the framer is borrowed by an event */
@@ -188,6 +187,8 @@ void pl_stream_drop_input(struct pl_stream *stream); /* and take no more */
 void pl_stream_count_partial(struct pl_stream *stream);
 void pl_stream_drop_output(struct pl_stream *stream);
 void pl_stream_add_work(struct pl_stream *stream, unsigned work);
+/* Drop what is queued and reset, or, if nghttp2 is done with the stream, just end it. */
+void pl_stream_reset(struct pl_stream *stream, uint32_t h2_error);
 /* End the call on our own account: server, with this status as answer; client, with a reset. */
 void pl_stream_abort(struct pl_stream *stream, const struct pl_status *status);
 
@@ -217,8 +218,6 @@ bool pl_session_glitch(struct pl_session *session,
 bool pl_session_run_work(struct pl_session *session); /* was there any? */
 /* After nghttp2 was used: what it wants. @return whether it has output */
 bool pl_session_look_at_h2(struct pl_session *session);
-/* A DATA frame of so many bytes was taken from the stream's queue. */
-void pl_session_count_data(struct pl_stream *stream, size_t len);
 
 /* session_in.c */
 void pl_session_in_callbacks(nghttp2_session_callbacks *callbacks);
@@ -227,6 +226,8 @@ bool pl_session_count_window_update(struct pl_session *session); /* false: the f
 
 /* session_out.c */
 void pl_session_out_callbacks(nghttp2_session_callbacks *callbacks);
+/* A DATA frame of so many bytes was taken from the stream's queue. */
+void pl_session_count_data(struct pl_stream *stream, size_t len);
 ssize_t pl_stream_read(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t length,
                        uint32_t *data_flags, nghttp2_data_source *source, void *user_data);
 
@@ -235,12 +236,12 @@ void pl_data_init(struct pl_session *session);
 void pl_data_ready(struct pl_stream *stream); /* it has more to send, or may send more */
 void pl_data_end(struct pl_stream *stream);   /* its queue is out, and its trailers are prepared */
 bool pl_data_can_go(const struct pl_session *session);
-/* Into session->gather, as much as fits it. 0, or -1: the session is lost. */
+/* Into session->gather, as much as fits it. 0, or -1, which cannot be: the session is lost. */
 int pl_data_gather(struct pl_session *session);
-/* The client's SETTINGS came. 0, or -1: a window overflows, and GOAWAY is queued. */
-int pl_data_note_settings(struct pl_session *session);
-/* @param rv  as of nghttp2_session_mem_recv. @return false: the frame is for nghttp2 to judge */
-bool pl_data_take_window_update(struct pl_session *session, const uint8_t *frame, ssize_t *rv);
+/* These two may condemn the session. */
+void pl_data_note_settings(struct pl_session *session); /* the client's came */
+/* @return false: the frame is for nghttp2 to judge */
+bool pl_data_take_window_update(struct pl_session *session, const uint8_t *frame);
 
 /* request.c: the server's side of a header block */
 int pl_request_header(struct pl_stream *stream, const char *name, size_t name_len,

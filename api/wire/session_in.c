@@ -345,18 +345,16 @@ static void on_goaway(struct pl_session *session, const nghttp2_frame *frame)
     }
 }
 
-static int on_settings(struct pl_session *session)
+static void on_settings(struct pl_session *session)
 {
     void (*event)(void *owner) =
         session->is_ready ? session->events->on_settings : session->events->on_ready;
     session->is_ready = true;
     if (session->is_server) {
-        return pl_data_note_settings(session) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
-    }
-    if (event != NULL) {
+        pl_data_note_settings(session);
+    } else if (event != NULL) {
         event(session->owner);
     }
-    return 0;
 }
 
 static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *user_data)
@@ -385,9 +383,10 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
     }
     case NGHTTP2_SETTINGS:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) {
-            return on_settings(session);
+            on_settings(session);
+        } else {
+            session->is_acknowledged = true;
         }
-        session->is_acknowledged = true;
         return 0;
     default:
         return 0;

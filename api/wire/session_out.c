@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-#define FRAME_HEADER_BYTES 9
-
 ssize_t pl_stream_read(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t length,
                        uint32_t *data_flags, nghttp2_data_source *source, void *user_data)
 {
@@ -52,7 +50,7 @@ static int send_data(nghttp2_session *h2, nghttp2_frame *frame, const uint8_t *h
         session->is_gather_full = true;
         return NGHTTP2_ERR_WOULDBLOCK;
     }
-    if (!pl_gather_copy(session->gather, header, FRAME_HEADER_BYTES) ||
+    if (!pl_gather_copy(session->gather, header, PL_FRAME_HEADER_BYTES) ||
         pl_queue_move(&stream->queue, session->gather, length) != 0) {
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
@@ -123,7 +121,7 @@ static int gather_h2(struct pl_session *session)
     }
     bool wants_write = pl_session_look_at_h2(session);
     session->is_gather_full |= len > 0 && wants_write;
-    session->is_h2_touched = session->is_gather_full;
+    session->is_h2_touched = session->is_gather_full; /* what it keeps back now would come never */
     return len < 0 ? (int)len : 0;
 }
 
@@ -131,17 +129,15 @@ static int gather_h2(struct pl_session *session)
 static int gather_all(struct pl_session *session)
 {
     int rv = 0;
-    bool is_more = true;
-    while (is_more) {
+    do {
         if (session->is_h2_touched) {
             rv = gather_h2(session);
         }
         if (rv == 0 && !session->is_gather_full) {
             rv = pl_data_gather(session) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
         }
-        is_more = rv == 0 && !session->is_gather_full &&
-                  (pl_session_run_work(session) || session->is_h2_touched);
-    }
+    } while (rv == 0 && !session->is_gather_full &&
+             (pl_session_run_work(session) || session->is_h2_touched));
     return rv;
 }
 

@@ -184,15 +184,14 @@ void pl_stream_add_work(struct pl_stream *stream, unsigned work)
     pl_session_touch(stream->session);
 }
 
-/* Drop what is queued and reset, or, if nghttp2 is done with the stream, just end it. */
-static void reset(struct pl_stream *stream, uint32_t h2_error)
+void pl_stream_reset(struct pl_stream *stream, uint32_t h2_error)
 {
     struct pl_session *session = stream->session;
     stream->is_output_over = true;
-    stream->is_reset = true;
-    pl_list_remove(&stream->ready_node);
     pl_stream_drop_input(stream);
-    /* A DATA frame that nghttp2 has begun still wants its bytes: the queue is dropped on close. */
+    if (session->is_server) {
+        pl_stream_drop_output(stream);
+    } /* else: a DATA frame that nghttp2 has begun wants its bytes; the queue is dropped on close */
     if (stream->is_h2_open) {
         /* If there is no memory even for that, the peer can only hear of it from the connection. */
         session->is_lost |= nghttp2_submit_rst_stream(pl_session_h2(session), NGHTTP2_FLAG_NONE,
@@ -212,7 +211,7 @@ void pl_stream_abort(struct pl_stream *stream, const struct pl_status *status)
     pl_stream_set_status(stream, status->code, status->message);
     pl_stream_drop_input(stream);
     if (!stream->session->is_server) {
-        reset(stream, NGHTTP2_CANCEL);
+        pl_stream_reset(stream, NGHTTP2_CANCEL);
     } else if (stream->is_output_over) {
         /* The answer is given already, and what the client did wrong after it matters to nobody. */
         return;
@@ -230,13 +229,13 @@ void pl_stream_cancel(struct pl_stream *stream, uint32_t h2_error)
         stream->has_status = false;
         pl_stream_set_status(stream, PARLEY_CANCELLED, "cancelled");
     }
-    reset(stream, h2_error);
+    pl_stream_reset(stream, h2_error);
 }
 
 static size_t give_up(struct pl_stream *stream, const char *why, uint32_t h2_error)
 {
     pl_stream_set_status(stream, PARLEY_RESOURCE_EXHAUSTED, why);
-    reset(stream, h2_error);
+    pl_stream_reset(stream, h2_error);
     return 0;
 }
 
@@ -361,7 +360,7 @@ void pl_stream_finish(struct pl_stream *stream, const struct pl_status *status,
     int rv = stream->is_headers_out ? pl_headers_prepare_trailers(stream, status, trailers)
                                     : pl_headers_send_trailers_only(stream, status, trailers);
     if (rv != 0) {
-        reset(stream, NGHTTP2_INTERNAL_ERROR);
+        pl_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
         return;
     }
     pl_stream_drop_input(stream);

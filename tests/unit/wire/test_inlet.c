@@ -15,7 +15,7 @@ static const char INPUT[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                             "\0\0\4\10\0\0\0\0\1BBBB"
                             "\0\0\4\10\0\0\0\0\3CCCC"
                             "\0\0\5\10\0\0\0\0\3DDDDD"
-                            "\0\0\0\11\0\0\0\0\3"
+                            "\0\0\0\6\0\0\0\0\3"
                             "\0\0\4\10\0\0\0\0\3EEEE";
 #define INPUT_LEN (sizeof(INPUT) - 1)
 

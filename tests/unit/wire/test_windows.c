@@ -23,6 +23,8 @@ struct served {
     size_t order_len;
     uint32_t reset[2 * STREAMS]; /* the error of a RST_STREAM + 1 */
     uint32_t goaway;             /* the error of a GOAWAY + 1 */
+    size_t late_data;            /* bytes of DATA after a GOAWAY for an error */
+    int empty_blocks;            /* HEADERS without a field */
     int ends[2 * STREAMS];       /* frames with END_STREAM */
 };
 
@@ -55,9 +57,11 @@ static void note_frame(struct served *served, const uint8_t *frame, size_t len)
     uint32_t id = number(frame + 5);
     assert_true(id < PL_COUNT(served->data));
     served->ends[id] += frame[3] <= NGHTTP2_HEADERS && (frame[4] & NGHTTP2_FLAG_END_STREAM) != 0;
+    served->empty_blocks += frame[3] == NGHTTP2_HEADERS && len == 0;
     if (frame[3] == NGHTTP2_DATA) {
         assert_true(len <= FRAME_MAX);
         served->data[id] += len;
+        served->late_data += served->goaway > 1 ? len : 0;
         served->order[served->order_len++ % sizeof(served->order)] = (uint8_t)id;
     } else if (frame[3] == NGHTTP2_RST_STREAM) {
         served->reset[id] = number(frame + 9) + 1;
@@ -173,6 +177,18 @@ static void free_served(struct served *served)
     pl_session_free(served->session);
     pl_wire_free(served->wire);
     free(served);
+}
+
+/* For plain_path. */
+static void say_plain_request(struct served *served, uint32_t id, uint8_t flags)
+{
+    static const char block[] = "\0\7:method\3GET\0\7:scheme\4http\0\5:path\10/healthz"
+                                "\0\12:authority\1x";
+    served->session->plain_path = "/healthz";
+    served->session->plain_text = "serving";
+    say_frame(served, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | flags, id, block,
+              sizeof(block) - 1);
+    assert_int_equal(served->received, PARLEY_OK);
 }
 
 static void write_bytes(struct served *served, size_t index, size_t len)
@@ -399,6 +415,129 @@ static void test_messages_and_windows_do_not_wake_nghttp2(void **state)
     free_served(served);
 }
 
+static void test_a_window_update_after_headers_that_are_ignored_counts(void **state)
+{
+    (void)state;
+    struct served *served = new_served(2);
+    pl_stream_cancel(served->streams[0], NGHTTP2_CANCEL);
+    hear(served);
+    /* Trailers that crossed our reset. */
+    say_frame(served, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1,
+              "\0\1a\1b", 5);
+    assert_int_equal(served->received, PARLEY_OK);
+    say_window(served, 0, 1000000);
+    say_window(served, 3, 1000000);
+    write_bytes(served, 1, 200000);
+    assert_int_equal(served->data[3], 200000);
+    free_served(served);
+}
+
+static void test_a_window_that_overflows_ends_a_stream_without_a_user(void **state)
+{
+    (void)state;
+    struct served *served = new_served(0);
+    say_plain_request(served, 1, 0);
+    say_window(served, 1, INT32_MAX);
+    assert_int_equal(served->reset[1], NGHTTP2_FLOW_CONTROL_ERROR + 1);
+    free_served(served);
+}
+
+static void test_no_data_follows_a_goaway_for_an_error(void **state)
+{
+    (void)state;
+    struct served *served = new_served(1);
+    write_bytes(served, 0, WINDOW_START + 1000);
+    /* One of nothing, and then as they should be. */
+    say(served,
+        "\0\0\4\10\0\0\0\0\0\0\0\0\0"
+        "\0\0\4\10\0\0\0\0\1\0\0\10\0"
+        "\0\0\4\10\0\0\0\0\0\0\0\10\0",
+        39);
+    assert_int_equal(served->goaway, NGHTTP2_PROTOCOL_ERROR + 1);
+    assert_int_equal(served->late_data, 0);
+    free_served(served);
+}
+
+static void test_a_window_update_amid_headers_after_goaway_ends_the_connection(void **state)
+{
+    (void)state;
+    struct served *served = new_served(1);
+    pl_session_goaway(served->session, NGHTTP2_NO_ERROR, NULL);
+    hear(served);
+    say_frame(served, NGHTTP2_HEADERS, 0, 3, "\0\1a\1b", 5);
+    say_window(served, 0, 1);
+    assert_int_equal(served->goaway, NGHTTP2_PROTOCOL_ERROR + 1);
+    free_served(served);
+}
+
+static void test_a_plain_answer_has_no_empty_headers(void **state)
+{
+    (void)state;
+    struct served *served = new_served(0);
+    say_plain_request(served, 1, NGHTTP2_FLAG_END_STREAM);
+    assert_int_equal(served->data[1], 7);
+    assert_int_equal(served->ends[1], 1);
+    assert_int_equal(served->empty_blocks, 0);
+    free_served(served);
+}
+
+/* Trailers end: no block is open, also where nobody listened. */
+static void test_headers_that_are_ignored_leave_no_block_open(void **state)
+{
+    (void)state;
+    struct served *served = new_served(2);
+    pl_stream_cancel(served->streams[0], NGHTTP2_CANCEL);
+    hear(served);
+    say_frame(served, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1,
+              "\0\1a\1b", 5);
+    assert_int_equal(pl_session_open_block(served->session), 0);
+    free_served(served);
+}
+
+static void test_a_stream_that_nghttp2_resets_sends_nothing_more(void **state)
+{
+    (void)state;
+    struct served *served = new_served(2);
+    write_bytes(served, 0, WINDOW_START + 1000);
+    say_window(served, 0, 100000);
+    /* Trailers that do not end the stream; and its window opens with them. */
+    static const char bytes[] = "\0\0\5\1\4\0\0\0\1\0\1a\1b"
+                                "\0\0\4\10\0\0\0\0\1\0\0\10\0";
+    say(served, bytes, sizeof(bytes) - 1);
+    assert_int_not_equal(served->reset[1], 0);
+    assert_int_equal(served->data[1], WINDOW_START);
+    free_served(served);
+}
+
+static void test_a_continuation_may_come_byte_by_byte(void **state)
+{
+    (void)state;
+    struct served *served = new_served(1);
+    static const char bytes[] = "\0\0\5\1\1\0\0\0\1\0\1a\1b"
+                                "\0\0\5\11\4\0\0\0\1\0\1a\1b";
+    for (size_t i = 0; i < sizeof(bytes) - 1; i++) {
+        say(served, bytes + i, 1);
+    }
+    assert_int_equal(served->received, PARLEY_OK);
+    assert_int_equal(served->goaway, 0);
+    free_served(served);
+}
+
+static void test_two_readers_let_nghttp2_rest(void **state)
+{
+    (void)state;
+    struct served *served = new_served(2);
+    write_bytes(served, 0, 100);
+    write_bytes(served, 1, 100);
+    pl_session_rest(served->session);
+    pl_session_rest(served->session);
+    assert_true(pl_h2_memory_is_packed(&served->session->memory));
+    say_window(served, 1, 100);
+    say_window(served, 3, 100);
+    assert_true(pl_h2_memory_is_packed(&served->session->memory));
+    free_served(served);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,6 +553,15 @@ int main(void)
         cmocka_unit_test(test_window_updates_that_break_the_rules_end_the_connection),
         cmocka_unit_test(test_a_window_update_amid_headers_ends_the_connection),
         cmocka_unit_test(test_messages_and_windows_do_not_wake_nghttp2),
+        cmocka_unit_test(test_a_window_update_after_headers_that_are_ignored_counts),
+        cmocka_unit_test(test_a_window_that_overflows_ends_a_stream_without_a_user),
+        cmocka_unit_test(test_no_data_follows_a_goaway_for_an_error),
+        cmocka_unit_test(test_a_window_update_amid_headers_after_goaway_ends_the_connection),
+        cmocka_unit_test(test_a_plain_answer_has_no_empty_headers),
+        cmocka_unit_test(test_headers_that_are_ignored_leave_no_block_open),
+        cmocka_unit_test(test_a_stream_that_nghttp2_resets_sends_nothing_more),
+        cmocka_unit_test(test_a_continuation_may_come_byte_by_byte),
+        cmocka_unit_test(test_two_readers_let_nghttp2_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
