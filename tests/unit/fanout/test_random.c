@@ -2,8 +2,8 @@
 /* Random interleavings of commits, notices, losses, reads and slow clients, each from a seed that
  * is printed when it fails: every listener gets every event once and in order, and all of them in
  * the end. PARLEY_SEED replays one; PARLEY_SEEDS sets how many are tried. */
-#include "seeds.h"
 #include "support/check.h"
+#include "support/seeds.h"
 #include "world.h"
 
 #define LISTENERS 4

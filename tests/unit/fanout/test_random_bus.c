@@ -4,8 +4,8 @@
  * on either node gets every event once and in order, and all of them in the end. PARLEY_SEED
  * replays one; PARLEY_SEEDS sets how many are tried. */
 #include "cluster.h"
-#include "seeds.h"
 #include "support/check.h"
+#include "support/seeds.h"
 
 #define LOGS      2
 #define LISTENERS 6

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef PARLEY_TEST_FANOUT_SEEDS_H
-#define PARLEY_TEST_FANOUT_SEEDS_H
+#ifndef PARLEY_TEST_SUPPORT_SEEDS_H
+#define PARLEY_TEST_SUPPORT_SEEDS_H
 
 /* Plays that a seed decides: run many of them, and say which one failed. */
 
@@ -13,4 +13,4 @@ void seeds_run(uint64_t count, void (*play)(void));
 /* A teardown that says how to replay what failed. */
 int seeds_tell(void **state);
 
-#endif /* PARLEY_TEST_FANOUT_SEEDS_H */
+#endif /* PARLEY_TEST_SUPPORT_SEEDS_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plays that a seed decides; see seeds.h. */
-#include "seeds.h"
+#include "support/seeds.h"
 
 #include "support/check.h"
 
