@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a server may send, by a client whose every frame is written by hand (RFC 9113, 5.2, 6.9). */
+#include "hand_client.h"
 #include "session_pair.h"
 #include "support/check.h"
 #include "wire/session_impl.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 #define WINDOW_START 65535
-#define FRAME_MAX    16384
 #define STREAMS      3
 
 /* Our server, and what it has sent to a client that is not there. */
 struct served {
-    struct pl_wire *wire;
-    struct pl_session *session;
-    struct pl_gather gather;
+    struct hand_client client;
     struct pl_stream *streams[STREAMS]; /* in the order of their requests; NULL: closed */
     size_t stream_count;
     enum parley_code received;
@@ -47,106 +45,70 @@ static void on_close(void *owner, struct pl_stream *stream, const struct pl_stat
 
 static const struct pl_session_events EVENTS = {.on_request = on_request, .on_close = on_close};
 
-static uint32_t number(const uint8_t *at)
+static void note_frame(void *owner, const struct hand_frame *frame)
 {
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static void note_frame(struct served *served, const uint8_t *frame, size_t len)
-{
-    uint32_t id = number(frame + 5);
+    struct served *served = owner;
+    uint32_t id = frame->id;
     assert_true(id < PL_COUNT(served->data));
-    served->ends[id] += frame[3] <= NGHTTP2_HEADERS && (frame[4] & NGHTTP2_FLAG_END_STREAM) != 0;
-    served->empty_blocks += frame[3] == NGHTTP2_HEADERS && len == 0;
-    if (frame[3] == NGHTTP2_DATA) {
-        assert_true(len <= FRAME_MAX);
-        served->data[id] += len;
-        served->late_data += served->goaway > 1 ? len : 0;
+    served->ends[id] +=
+        frame->type <= NGHTTP2_HEADERS && (frame->flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    served->empty_blocks += frame->type == NGHTTP2_HEADERS && frame->len == 0;
+    if (frame->type == NGHTTP2_DATA) {
+        served->data[id] += frame->len;
+        served->late_data += served->goaway > 1 ? frame->len : 0;
         served->order[served->order_len++ % sizeof(served->order)] = (uint8_t)id;
-    } else if (frame[3] == NGHTTP2_RST_STREAM) {
-        served->reset[id] = number(frame + 9) + 1;
-    } else if (frame[3] == NGHTTP2_GOAWAY) {
-        served->goaway = number(frame + 13) + 1;
+    } else if (frame->type == NGHTTP2_RST_STREAM) {
+        served->reset[id] = hand_number(frame->payload) + 1;
+    } else if (frame->type == NGHTTP2_GOAWAY) {
+        served->goaway = hand_number(frame->payload + 4) + 1;
     }
 }
 
 /* All that the server has to say now. */
 static void hear(struct served *served)
 {
-    static uint8_t bytes[1 << 20];
-    size_t len = 0;
     bool more = true;
     while (more) {
-        struct pl_error err = PL_ERROR_INIT;
-        assert_int_equal(pl_session_gather(served->session, &served->gather, &more, &err), 0);
-        for (size_t i = 0; i < served->gather.slice_count; i++) {
-            const struct iovec *slice = &served->gather.slices[i];
-            assert_true(len + slice->iov_len <= sizeof(bytes));
-            memcpy(bytes + len, slice->iov_base, slice->iov_len);
-            len += slice->iov_len;
-        }
-        pl_gather_clear(&served->gather);
+        more = hand_hear(&served->client, note_frame, served);
     }
-    for (size_t at = 0; at < len;) {
-        size_t payload = number(bytes + at) >> 8;
-        note_frame(served, bytes + at, payload);
-        at += 9 + payload;
-    }
+}
+
+/* What was put, and hear. */
+static void send_said(struct served *served)
+{
+    served->received = hand_send(&served->client, SIZE_MAX);
+    hear(served);
 }
 
 static void say(struct served *served, const void *bytes, size_t len)
 {
-    struct pl_error err = PL_ERROR_INIT;
-    served->received = pl_session_receive(served->session, bytes, len, &err);
-    hear(served);
+    hand_put(&served->client, bytes, len);
+    send_said(served);
 }
 
 static void say_frame(struct served *served, uint8_t type, uint8_t flags, uint32_t id,
                       const void *payload, size_t len)
 {
-    uint8_t frame[512] = {0, (uint8_t)(len >> 8), (uint8_t)len, type, flags, 0, 0, 0, (uint8_t)id};
-    assert_true(len <= sizeof(frame) - 9);
-    memcpy(frame + 9, payload, len);
-    say(served, frame, 9 + len);
+    hand_put_frame(&served->client, type, flags, id, payload, len);
+    send_said(served);
 }
 
 static void say_window(struct served *served, uint32_t id, uint32_t by)
 {
-    const uint8_t increment[] = {(uint8_t)(by >> 24), (uint8_t)(by >> 16), (uint8_t)(by >> 8),
-                                 (uint8_t)by};
-    say_frame(served, NGHTTP2_WINDOW_UPDATE, 0, id, increment, sizeof(increment));
+    hand_put_window(&served->client, id, by);
+    send_said(served);
 }
 
 static void say_initial_window(struct served *served, uint32_t bytes)
 {
-    const uint8_t entry[] = {0,
-                             NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
-                             (uint8_t)(bytes >> 24),
-                             (uint8_t)(bytes >> 16),
-                             (uint8_t)(bytes >> 8),
-                             (uint8_t)bytes};
-    say_frame(served, NGHTTP2_SETTINGS, 0, 0, entry, sizeof(entry));
+    hand_put_initial_window(&served->client, bytes);
+    send_said(served);
 }
 
-/* Literals that are not indexed (RFC 7541, 6.2.2). */
 static void say_request(struct served *served, uint32_t id)
 {
-    static const char *const fields[] = {
-        ":method",    "POST", ":scheme", "http",     ":path",        "/a.B",
-        ":authority", "x",    "te",      "trailers", "content-type", "application/grpc",
-    };
-    uint8_t block[256];
-    size_t len = 0;
-    for (size_t i = 0; i < PL_COUNT(fields); i++) {
-        size_t text_len = strlen(fields[i]);
-        if (i % 2 == 0) {
-            block[len++] = 0;
-        }
-        block[len++] = (uint8_t)text_len;
-        memcpy(block + len, fields[i], text_len);
-        len += text_len;
-    }
-    say_frame(served, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, id, block, len);
+    hand_put_request(&served->client, id, SIZE_MAX);
+    send_said(served);
     assert_int_equal(served->received, PARLEY_OK);
 }
 
@@ -154,17 +116,11 @@ static void say_request(struct served *served, uint32_t id)
 static struct served *new_served(size_t streams)
 {
     struct served *served = calloc(1, sizeof(*served));
+    assert_non_null(served);
     const struct pl_session_options options = {
         .events = &EVENTS, .owner = served, .is_server = true, .may_rest = true};
-    struct pl_error err = PL_ERROR_INIT;
-    assert_non_null(served);
-    pl_gather_init(&served->gather);
-    served->wire = pl_wire_new();
-    assert_non_null(served->wire);
-    assert_int_equal(pl_session_new(served->wire, &options, &served->session, &err), PARLEY_OK);
-    say(served, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
-    say_frame(served, NGHTTP2_SETTINGS, 0, 0, "", 0);
-    say_frame(served, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, "", 0);
+    hand_init(&served->client, &options);
+    send_said(served);
     for (size_t i = 0; i < streams; i++) {
         say_request(served, (uint32_t)(2 * i + 1));
         assert_int_equal(served->stream_count, i + 1);
@@ -174,8 +130,7 @@ static struct served *new_served(size_t streams)
 
 static void free_served(struct served *served)
 {
-    pl_session_free(served->session);
-    pl_wire_free(served->wire);
+    hand_deinit(&served->client);
     free(served);
 }
 
@@ -184,8 +139,8 @@ static void say_plain_request(struct served *served, uint32_t id, uint8_t flags)
 {
     static const char block[] = "\0\7:method\3GET\0\7:scheme\4http\0\5:path\10/healthz"
                                 "\0\12:authority\1x";
-    served->session->plain_path = "/healthz";
-    served->session->plain_text = "serving";
+    served->client.session->plain_path = "/healthz";
+    served->client.session->plain_text = "serving";
     say_frame(served, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | flags, id, block,
               sizeof(block) - 1);
     assert_int_equal(served->received, PARLEY_OK);
@@ -299,7 +254,7 @@ static void test_a_stream_that_is_reset_sends_nothing_more(void **state)
     say_window(served, 1, 1000);
     assert_int_equal(served->data[1], WINDOW_START);
     assert_int_equal(served->reset[1], NGHTTP2_CANCEL + 1);
-    assert_int_equal(pl_session_queued_bytes(served->session), 0);
+    assert_int_equal(pl_session_queued_bytes(served->client.session), 0);
     free_served(served);
 }
 
@@ -327,7 +282,7 @@ static void test_the_connections_window_that_overflows_ends_it(void **state)
     say_window(served, 0, 1);
     assert_int_not_equal(served->received, PARLEY_OK);
     assert_int_equal(served->goaway, NGHTTP2_FLOW_CONTROL_ERROR + 1);
-    assert_true(pl_session_is_over(served->session));
+    assert_true(pl_session_is_over(served->client.session));
     free_served(served);
 }
 
@@ -398,17 +353,17 @@ static void test_messages_and_windows_do_not_wake_nghttp2(void **state)
     (void)state;
     struct served *served = new_served(1);
     write_bytes(served, 0, 100); /* the headers */
-    pl_session_rest(served->session);
-    pl_session_rest(served->session);
-    assert_true(pl_h2_memory_is_packed(&served->session->memory));
+    pl_session_rest(served->client.session);
+    pl_session_rest(served->client.session);
+    assert_true(pl_h2_memory_is_packed(&served->client.session->memory));
     for (int i = 0; i < 10; i++) {
         write_bytes(served, 0, 10000);
         say_window(served, 1, 10000);
         say_window(served, 0, 10000);
-        assert_false(pl_session_is_over(served->session));
-        pl_session_rest(served->session);
+        assert_false(pl_session_is_over(served->client.session));
+        pl_session_rest(served->client.session);
     }
-    assert_true(pl_h2_memory_is_packed(&served->session->memory));
+    assert_true(pl_h2_memory_is_packed(&served->client.session->memory));
     assert_int_equal(served->data[1], 100100);
     finish(served, 0);
     assert_int_equal(served->ends[1], 1);
@@ -462,7 +417,7 @@ static void test_a_window_update_amid_headers_after_goaway_ends_the_connection(v
 {
     (void)state;
     struct served *served = new_served(1);
-    pl_session_goaway(served->session, NGHTTP2_NO_ERROR, NULL);
+    pl_session_goaway(served->client.session, NGHTTP2_NO_ERROR, NULL);
     hear(served);
     say_frame(served, NGHTTP2_HEADERS, 0, 3, "\0\1a\1b", 5);
     say_window(served, 0, 1);
@@ -490,7 +445,7 @@ static void test_headers_that_are_ignored_leave_no_block_open(void **state)
     hear(served);
     say_frame(served, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1,
               "\0\1a\1b", 5);
-    assert_int_equal(pl_session_open_block(served->session), 0);
+    assert_int_equal(pl_session_open_block(served->client.session), 0);
     free_served(served);
 }
 
@@ -529,12 +484,12 @@ static void test_two_readers_let_nghttp2_rest(void **state)
     struct served *served = new_served(2);
     write_bytes(served, 0, 100);
     write_bytes(served, 1, 100);
-    pl_session_rest(served->session);
-    pl_session_rest(served->session);
-    assert_true(pl_h2_memory_is_packed(&served->session->memory));
+    pl_session_rest(served->client.session);
+    pl_session_rest(served->client.session);
+    assert_true(pl_h2_memory_is_packed(&served->client.session->memory));
     say_window(served, 1, 100);
     say_window(served, 3, 100);
-    assert_true(pl_h2_memory_is_packed(&served->session->memory));
+    assert_true(pl_h2_memory_is_packed(&served->client.session->memory));
     free_served(served);
 }
 
