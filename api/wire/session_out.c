@@ -121,7 +121,7 @@ static int gather_h2(struct pl_session *session)
     }
     bool wants_write = pl_session_look_at_h2(session);
     session->is_gather_full |= len > 0 && wants_write;
-    session->is_h2_touched = session->is_gather_full; /* what it keeps back now would come never */
+    session->is_h2_touched = session->is_gather_full; /* it cannot send what is left */
     return len < 0 ? (int)len : 0;
 }
 
