@@ -252,8 +252,8 @@ int pl_headers_send_plain(struct pl_stream *stream)
         NV("content-type", "text/plain"),
         NV("cache-control", "no-store"),
     };
-    stream->trailers =
-        OK_TRAILERS; /* not none: HAProxy, Safari and others fail at an empty block */
+    /* Not none: HAProxy, Safari and others fail at an empty block. */
+    stream->trailers = OK_TRAILERS;
     stream->trailers_count = PL_COUNT(OK_TRAILERS);
     return open_response(stream, HEADERS, PL_COUNT(HEADERS)) == 0 ? 0 : -1;
 }

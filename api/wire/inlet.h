@@ -32,7 +32,7 @@ void pl_inlet_init(struct pl_inlet *inlet, size_t preface_bytes);
 /* The next piece of *data, which is moved on. @return false: all is used up, or held */
 bool pl_inlet_next(struct pl_inlet *inlet, const uint8_t **data, size_t *len,
                    struct pl_inlet_piece *piece);
-/* Whether the last piece ended with a frame that begins or ends no header block that is open. */
+/* Whether the last piece ended where a frame ends, and no header block is open there. */
 static inline bool pl_inlet_is_between(const struct pl_inlet *inlet)
 {
     return inlet->left == 0 && !inlet->is_amid_block;

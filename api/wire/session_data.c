@@ -34,11 +34,9 @@ void pl_data_ready(struct pl_stream *stream)
 
 void pl_data_end(struct pl_stream *stream)
 {
-    struct pl_session *session = stream->session;
-    nghttp2_session *h2 = pl_session_h2(session);
-    if (nghttp2_submit_trailer(h2, stream->id, stream->trailers, stream->trailers_count) != 0) {
-        session->is_lost |= nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, stream->id,
-                                                      NGHTTP2_INTERNAL_ERROR) != 0;
+    if (nghttp2_submit_trailer(pl_session_h2(stream->session), stream->id, stream->trailers,
+                               stream->trailers_count) != 0) {
+        pl_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
     }
 }
 

@@ -189,9 +189,10 @@ void pl_stream_reset(struct pl_stream *stream, uint32_t h2_error)
     struct pl_session *session = stream->session;
     stream->is_output_over = true;
     pl_stream_drop_input(stream);
+    /* A client's is dropped on close: a DATA frame that nghttp2 has begun still wants its bytes. */
     if (session->is_server) {
         pl_stream_drop_output(stream);
-    } /* else: a DATA frame that nghttp2 has begun wants its bytes; the queue is dropped on close */
+    }
     if (stream->is_h2_open) {
         /* If there is no memory even for that, the peer can only hear of it from the connection. */
         session->is_lost |= nghttp2_submit_rst_stream(pl_session_h2(session), NGHTTP2_FLAG_NONE,
