@@ -3,6 +3,8 @@
  * by a real compressor and gRPC messages that are whole more often than not. Both roles. */
 #include "app.h"
 
+#include "support/h2_frame.h"
+
 #include <nghttp2/nghttp2.h>
 #include <string.h>
 
@@ -27,15 +29,12 @@ static uint8_t take(struct program *program)
 static void frame(struct program *program, uint8_t type, uint8_t flags, uint32_t id,
                   const uint8_t *payload, size_t len)
 {
-    uint8_t bytes[9 + FRAME_MAX];
-    const uint8_t header[9] = {
-        (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len,       type,       flags,
-        (uint8_t)(id >> 24),  (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id};
-    memcpy(bytes, header, 9);
+    uint8_t bytes[H2_HEADER_BYTES + FRAME_MAX];
+    h2_put_header(bytes, len, type, flags, id);
     if (len > 0) {
-        memcpy(bytes + 9, payload, len);
+        memcpy(bytes + H2_HEADER_BYTES, payload, len);
     }
-    app_feed(&program->app, bytes, 9 + len);
+    app_feed(&program->app, bytes, H2_HEADER_BYTES + len);
 }
 
 struct field {

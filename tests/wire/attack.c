@@ -3,6 +3,7 @@
 #include "wire/attack.h"
 
 #include "support/check.h"
+#include "support/h2_frame.h"
 #include "support/wait.h"
 #include "wire/client.h"
 
@@ -26,17 +27,15 @@ void put(struct bytes *out, const void *data, size_t len)
 void put_frame(struct bytes *out, uint8_t type, uint8_t flags, uint32_t id, const void *payload,
                size_t len)
 {
-    const uint8_t head[9] = {
-        (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len,       type,       flags,
-        (uint8_t)(id >> 24),  (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id};
-    put(out, head, sizeof(head));
+    uint8_t header[H2_HEADER_BYTES];
+    h2_put_header(header, len, type, flags, id);
+    put(out, header, sizeof(header));
     put(out, payload, len);
 }
 
 void put_hello(struct bytes *out, const void *settings, size_t len)
 {
-    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    put(out, preface, sizeof(preface) - 1);
+    put(out, H2_PREFACE, sizeof(H2_PREFACE) - 1);
     put_frame(out, FRAME_SETTINGS, 0, 0, settings, len);
 }
 
@@ -57,16 +56,16 @@ void put_check(struct bytes *out, uint8_t flags, uint32_t id)
 static void take_frames(struct attacker *attacker)
 {
     size_t at = 0;
-    while (attacker->tail_len - at >= 9) {
+    while (attacker->tail_len - at >= H2_HEADER_BYTES) {
         const uint8_t *frame = attacker->tail + at;
-        size_t len = ((size_t)frame[0] << 16) | ((size_t)frame[1] << 8) | frame[2];
-        if (attacker->tail_len - at < 9 + len) {
+        size_t len = h2_len(frame);
+        if (attacker->tail_len - at < H2_HEADER_BYTES + len) {
             break;
         }
         if (frame[3] == 7) {
             attacker->goaway = frame[16];
         }
-        at += 9 + len;
+        at += H2_HEADER_BYTES + len;
     }
     attacker->tail_len -= at;
     memmove(attacker->tail, attacker->tail + at, attacker->tail_len);

@@ -3,6 +3,7 @@
 #include "wire/client.h"
 
 #include "support/check.h"
+#include "support/h2_frame.h"
 #include "support/wait.h"
 
 #include <arpa/inet.h>
@@ -273,19 +274,12 @@ void client_turn(struct client *client, int timeout_ms)
 void client_send_frame(struct client *client, uint8_t type, uint8_t flags, int32_t id,
                        const void *payload, size_t len)
 {
-    uint8_t frame[9 + 255] = {0,
-                              0,
-                              (uint8_t)len,
-                              type,
-                              flags,
-                              (uint8_t)(id >> 24),
-                              (uint8_t)(id >> 16),
-                              (uint8_t)(id >> 8),
-                              (uint8_t)id};
-    assert_true(len <= 255);
-    memcpy(frame + 9, payload, len);
+    uint8_t frame[H2_HEADER_BYTES + 255];
+    assert_true(len <= sizeof(frame) - H2_HEADER_BYTES);
+    h2_put_header(frame, len, type, flags, (uint32_t)id);
+    memcpy(frame + H2_HEADER_BYTES, payload, len);
     client_turn(client, 0);
-    send_all(client, frame, 9 + len);
+    send_all(client, frame, H2_HEADER_BYTES + len);
 }
 
 void client_open(struct client *client, const char *address, const nghttp2_settings_entry *settings,

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "support/check.h"
+#include "support/h2_frame.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,9 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPTS_MAX  64
-#define FRAME_HEADER 9
-#define PREFACE_LEN  24
+#define ACCEPTS_MAX 64
+#define PREFACE_LEN 24
 
 enum {
     FRAME_HEADERS = 1
@@ -67,7 +67,8 @@ static void put(int fd, const void *data, size_t len)
 static void put_frame(int fd, uint8_t type, uint8_t flags, uint8_t stream, const void *payload,
                       uint8_t len)
 {
-    uint8_t header[FRAME_HEADER] = {0, 0, len, type, flags, 0, 0, 0, stream};
+    uint8_t header[H2_HEADER_BYTES];
+    h2_put_header(header, len, type, flags, stream);
     put(fd, header, sizeof(header));
     put(fd, payload, len);
 }
@@ -131,10 +132,10 @@ static void put_failure(const struct raw_server *server, int fd, uint8_t stream)
 /* Read frames until a call begins. Returns its stream, or 0: the peer is gone. */
 static uint8_t next_call(struct raw_server *server, int fd)
 {
-    uint8_t header[FRAME_HEADER];
+    uint8_t header[H2_HEADER_BYTES];
     while (read_all(server, fd, header, sizeof(header))) {
         uint8_t payload[16384];
-        size_t len = (size_t)header[0] << 16 | (size_t)header[1] << 8 | header[2];
+        size_t len = h2_len(header);
         if (len > sizeof(payload) || !read_all(server, fd, payload, len)) {
             return 0;
         }

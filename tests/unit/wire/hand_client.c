@@ -3,7 +3,7 @@
 #include "hand_client.h"
 
 #include "support/check.h"
-#include "wire/inlet.h"
+#include "support/h2_frame.h"
 
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ void hand_init(struct hand_client *client, const struct pl_session_options *opti
     client->wire = pl_wire_new();
     assert_non_null(client->wire);
     assert_int_equal(pl_session_new(client->wire, options, &client->session, &err), PARLEY_OK);
-    hand_put(client, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+    hand_put(client, H2_PREFACE, sizeof(H2_PREFACE) - 1);
     hand_put_frame(client, NGHTTP2_SETTINGS, 0, 0, "", 0);
     hand_put_frame(client, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, "", 0);
 }
@@ -39,21 +39,11 @@ void hand_put(struct hand_client *client, const void *bytes, size_t len)
     client->said_len += len;
 }
 
-static void write_number(uint8_t *at, uint32_t number)
-{
-    at[0] = (uint8_t)(number >> 24);
-    at[1] = (uint8_t)(number >> 16);
-    at[2] = (uint8_t)(number >> 8);
-    at[3] = (uint8_t)number;
-}
-
 void hand_put_frame(struct hand_client *client, uint8_t type, uint8_t flags, uint32_t id,
                     const void *payload, size_t len)
 {
-    uint8_t header[PL_FRAME_HEADER_BYTES];
-    write_number(header, (uint32_t)len << 8 | type);
-    header[4] = flags;
-    write_number(header + 5, id);
+    uint8_t header[H2_HEADER_BYTES];
+    h2_put_header(header, len, type, flags, id);
     hand_put(client, header, sizeof(header));
     hand_put(client, payload, len);
 }
@@ -61,21 +51,21 @@ void hand_put_frame(struct hand_client *client, uint8_t type, uint8_t flags, uin
 void hand_put_window(struct hand_client *client, uint32_t id, uint32_t by)
 {
     uint8_t increment[4];
-    write_number(increment, by);
+    h2_put_number(increment, by);
     hand_put_frame(client, NGHTTP2_WINDOW_UPDATE, 0, id, increment, sizeof(increment));
 }
 
 void hand_put_initial_window(struct hand_client *client, uint32_t bytes)
 {
     uint8_t entry[6] = {0, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE};
-    write_number(entry + 2, bytes);
+    h2_put_number(entry + 2, bytes);
     hand_put_frame(client, NGHTTP2_SETTINGS, 0, 0, entry, sizeof(entry));
 }
 
 void hand_put_reset(struct hand_client *client, uint32_t id, uint32_t error)
 {
     uint8_t code[4];
-    write_number(code, error);
+    h2_put_number(code, error);
     hand_put_frame(client, NGHTTP2_RST_STREAM, 0, id, code, sizeof(code));
 }
 
@@ -111,27 +101,22 @@ enum parley_code hand_send(struct hand_client *client, size_t len)
 
 /* ---- what the server says ---- */
 
-uint32_t hand_number(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
 static void walk(const uint8_t *bytes, size_t len, hand_frame_fn on_frame, void *owner)
 {
     while (len > 0) {
-        assert_true(len >= PL_FRAME_HEADER_BYTES);
+        assert_true(len >= H2_HEADER_BYTES);
         const struct hand_frame frame = {
             .type = bytes[3],
             .flags = bytes[4],
-            .id = hand_number(bytes + 5),
-            .payload = bytes + PL_FRAME_HEADER_BYTES,
-            .len = hand_number(bytes) >> 8,
+            .id = h2_number(bytes + 5),
+            .payload = bytes + H2_HEADER_BYTES,
+            .len = h2_len(bytes),
         };
         assert_true(frame.len <= FRAME_BYTES_MAX);
-        assert_true(frame.len <= len - PL_FRAME_HEADER_BYTES);
+        assert_true(frame.len <= len - H2_HEADER_BYTES);
         on_frame(owner, &frame);
-        bytes += PL_FRAME_HEADER_BYTES + frame.len;
-        len -= PL_FRAME_HEADER_BYTES + frame.len;
+        bytes += H2_HEADER_BYTES + frame.len;
+        len -= H2_HEADER_BYTES + frame.len;
     }
 }
 

@@ -57,7 +57,5 @@ enum parley_code hand_send(struct hand_client *client, size_t len);
 
 /* One gather, which must be of whole frames. @return whether there is more */
 bool hand_hear(struct hand_client *client, hand_frame_fn on_frame, void *owner);
-/* Four bytes of a payload. */
-uint32_t hand_number(const uint8_t *at);
 
 #endif /* PARLEY_TEST_HAND_CLIENT_H */
