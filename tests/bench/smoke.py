@@ -57,12 +57,13 @@ RESULTS = {
     "p8_nodes_4": ({"4 nodes": 5000}, {"NATS beside 4 nodes, us for a message to a node": 5}),
     "p9_connections_1_nodes_idle": ({"18,000 connections": 1}, {}),
     "p9_connections_1_nodes_delivery": ({"p50": 50, "p99": 89, "max": 90},
-                                        {"connections": 18000, "sends/s": 1, "processor time": [9.0, 8.0]}),
+                                        {"connections": 18000, "sends/s": 1, "processor time of a delivery, us: nodes, clients": [9.0, 8.0]}),
     "p5_memory_tls": ({"parleyd": 20000}, {}),
     "handshakes_full": ({"parleyd": 2000}, {}),
     "p3_latency_p50": ({"ack p50": 1000}, {"rows to a transaction": "100", "sends/s here": "5,000"}),
     "p3_latency_p99": ({"ack p99": 1000}, {}),
-    "parts_transaction": ({}, {"processor time": [[1, 1, 500, 100], [15, 1, 600, 100], [15, 15, 900, 100]]},
+    "parts_transaction": ({}, {"rows, conversations, processor time of the database and of the writer in us":
+                               [[1, 1, 500, 100], [15, 1, 600, 100], [15, 15, 900, 100]]},
                           {"1": [900, 1000, 1100], "2": [1100, 1200, 1300], "3": [1400, 1500, 1600]}),
     "parts_call": ({"p50": 100, "p90": 120, "p99": 150, "p99.9": 200, "max": 300}, {}),
     "parts_threads": ({f"{thread}, a {what}": 1000 for thread in ("loop", "generator")
