@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conformance_client: what connectconformance starts in client mode. Each message on stdin is one
- * call to make; what was seen of it is told on stdout. Calls run side by side, a thread each. */
+ * call to make; what was seen of it is told on stdout. Calls run side by side, a thread each; all
+ * threads have ended before OpenSSL cleans up at exit, which would lose what it keeps for each. */
 #include "stack/die.h"
 #include "stack/probe.h"
 #include "suite.h"
@@ -10,18 +11,15 @@
 #include "rpc_status.pb-c.h"
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define CALLS_MAX    16
+#define CALLS_MAX    16 /* at a time */
 #define PAYLOADS_MAX 64
 #define NEVER        (-1)
-
-static sem_t room; /* for one more call */
 
 struct order {
     const CONFORMANCE(ClientCompatRequest) * request;
@@ -295,9 +293,8 @@ static int64_t responses_until_cancel(const CONFORMANCE(ClientCompatRequest) * r
                : NEVER;
 }
 
-static void *carry_out(void *context)
+static void carry_out(const CONFORMANCE(ClientCompatRequest) * request)
 {
-    CONFORMANCE(ClientCompatRequest) *request = context;
     struct order order = {.request = request,
                           .method = method_of(request),
                           .cancel_after_responses = responses_until_cancel(request)};
@@ -316,28 +313,28 @@ static void *carry_out(void *context)
     probe_free(order.probe);
     parley_channel_free(channel);
     pl_arena_deinit(&order.arena);
-    protobuf_c_message_free_unpacked(&request->base, NULL);
-    (void)sem_post(&room);
-    return NULL;
+}
+
+static void *carry_out_all(void *context)
+{
+    ProtobufCMessage *request;
+    while ((request = suite_read(&CONFORMANCE_FUNC(client_compat_request__descriptor))) != NULL) {
+        carry_out((const CONFORMANCE(ClientCompatRequest) *)request);
+        protobuf_c_message_free_unpacked(request, NULL);
+    }
+    return context;
 }
 
 int main(void)
 {
-    (void)sem_init(&room, 0, CALLS_MAX);
-    for (;;) {
-        ProtobufCMessage *request =
-            suite_read(&CONFORMANCE_FUNC(client_compat_request__descriptor));
-        pthread_t thread;
-        if (request == NULL) {
-            break;
-        }
-        (void)sem_wait(&room);
-        if (pthread_create(&thread, NULL, carry_out, request) != 0 || pthread_detach(thread) != 0) {
-            die("no thread for a call");
+    pthread_t threads[CALLS_MAX];
+    for (int i = 0; i < CALLS_MAX; i++) {
+        if (pthread_create(&threads[i], NULL, carry_out_all, NULL) != 0) {
+            die("no thread for calls");
         }
     }
     for (int i = 0; i < CALLS_MAX; i++) {
-        (void)sem_wait(&room); /* the last calls */
+        (void)pthread_join(threads[i], NULL);
     }
     return 0;
 }

@@ -16,7 +16,9 @@
 ProtobufCMessage *suite_read(const ProtobufCMessageDescriptor *descriptor)
 {
     uint8_t prefix[4];
+    flockfile(stdin);
     if (fread(prefix, 1, sizeof(prefix), stdin) != sizeof(prefix)) {
+        funlockfile(stdin);
         return NULL;
     }
     size_t len = (size_t)prefix[0] << 24 | (size_t)prefix[1] << 16 | (size_t)prefix[2] << 8 |
@@ -25,6 +27,7 @@ ProtobufCMessage *suite_read(const ProtobufCMessageDescriptor *descriptor)
     if (bytes == NULL || fread(bytes, 1, len, stdin) != len) {
         die("the runner's message is cut off");
     }
+    funlockfile(stdin);
     ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, NULL, len, bytes);
     free(bytes);
     if (message == NULL) {

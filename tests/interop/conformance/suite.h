@@ -18,10 +18,11 @@
 /* Everything of the suite is in this package. */
 #define CONFORMANCE_PACKAGE "connectrpc.conformance.v1."
 
-/* Messages with their length before them, four bytes, on stdin and stdout.
+/* Messages with their length before them, four bytes, on stdin and stdout: whole, whoever else
+ * reads or writes.
  * @return owned (protobuf_c_message_free_unpacked), or NULL: the runner has no more. */
 ProtobufCMessage *suite_read(const ProtobufCMessageDescriptor *descriptor);
-void suite_write(const ProtobufCMessage *message); /* whole, whoever else writes */
+void suite_write(const ProtobufCMessage *message);
 
 /* A PEM in a file of its own. @param path  of 64 bytes; set. */
 void suite_save(const ProtobufCBinaryData *pem, char path[64]);
