@@ -19,6 +19,11 @@ static const char make_records[] =
     " name VARBINARY(64) NOT NULL, checksum VARBINARY(64) NOT NULL, applied_at_ms BIGINT NOT NULL)"
     " ENGINE=InnoDB";
 
+/* The oldest build that works with a migration, by the last that it knows. */
+static const char make_oldest[] =
+    "CREATE TABLE IF NOT EXISTS schema_oldest_build (number INT UNSIGNED NOT NULL PRIMARY KEY,"
+    " oldest INT UNSIGNED NOT NULL) ENGINE=InnoDB";
+
 struct target {
     struct mdb_conn *conn;
     const struct mdb_schema_options *options;
@@ -99,6 +104,31 @@ static enum parley_code list_applied(void *context, struct shard_applied *out, s
     return result == MDB_OK ? PARLEY_OK : err->code;
 }
 
+static enum parley_code find_barrier(void *context, unsigned known, unsigned *number,
+                                     struct pl_error *err)
+{
+    struct mdb_conn *conn = ((struct target *)context)->conn;
+    char text[192];
+    bool has = false;
+    int64_t first = 0;
+    enum parley_code code = has_table(conn, "schema_oldest_build", &has, err);
+    if (code != PARLEY_OK) {
+        return code;
+    }
+    if (has) {
+        (void)pl_text_format(text, sizeof(text),
+                             "SELECT MIN(number) FROM schema_migration WHERE number>%u AND number"
+                             " NOT IN (SELECT number FROM schema_oldest_build WHERE oldest<=%u)",
+                             known, known);
+    } else {
+        (void)pl_text_format(text, sizeof(text),
+                             "SELECT MIN(number) FROM schema_migration WHERE number>%u", known);
+    }
+    code = query_i64(conn, text, 0, &first, err);
+    *number = (unsigned)first;
+    return code;
+}
+
 /* Statements end with a semicolon at the end of a line. A lock that others hold is ABORTED: who
  * opens a store goes on without a shard that is UNAVAILABLE, but this one is there. */
 static enum parley_code run_statements(struct mdb_conn *conn, const char *text,
@@ -120,15 +150,13 @@ static enum parley_code run_statements(struct mdb_conn *conn, const char *text,
     return code;
 }
 
-static enum parley_code apply(void *context, const struct shard_migration *migration,
-                              struct pl_error *err)
+static enum parley_code record(struct mdb_conn *conn, const struct shard_migration *migration,
+                               struct pl_error *err)
 {
-    struct mdb_conn *conn = ((struct target *)context)->conn;
     struct mdb_sql sql = {.data = NULL};
-    enum parley_code code = exec(conn, make_records, err);
-    if (code == PARLEY_OK) {
-        code = run_statements(conn, migration->sql, err);
-    }
+    mdb_sql_format(&sql, "ii", "REPLACE INTO schema_oldest_build (number, oldest) VALUES (?, ?)",
+                   (int64_t)migration->number, (int64_t)migration->oldest);
+    enum parley_code code = run(conn, &sql, err);
     if (code != PARLEY_OK) {
         return code;
     }
@@ -138,6 +166,20 @@ static enum parley_code apply(void *context, const struct shard_migration *migra
                    (int64_t)migration->number, text_bytes(migration->name),
                    text_bytes(migration->checksum), pl_clock_wall_ms());
     return run(conn, &sql, err);
+}
+
+static enum parley_code apply(void *context, const struct shard_migration *migration,
+                              struct pl_error *err)
+{
+    struct mdb_conn *conn = ((struct target *)context)->conn;
+    enum parley_code code = exec(conn, make_records, err);
+    if (code == PARLEY_OK) {
+        code = exec(conn, make_oldest, err);
+    }
+    if (code == PARLEY_OK) {
+        code = run_statements(conn, migration->sql, err);
+    }
+    return code == PARLEY_OK ? record(conn, migration, err) : code;
 }
 
 static void report(void *context, const char *line)
@@ -176,9 +218,11 @@ static enum parley_code prepare_locked(struct target *target, struct pl_error *e
     const struct shard_migrator migrator = {
         .context = target,
         .list = list_applied,
+        .find_barrier = find_barrier,
         .apply = apply,
         .report = report,
         .is_dry_run = options->is_dry_run,
+        .is_exact = options->is_exact,
     };
     enum parley_code code =
         shard_migrate(&migrator, mysql_migrations, mysql_migrations_count, options->may_apply, err);
@@ -228,9 +272,10 @@ enum parley_code mdb_schema_prepare(struct mdb_conn *conn, const struct mdb_sche
 }
 
 enum parley_code mdb_schema_check(struct mdb_conn *conn, unsigned shard, unsigned shards,
-                                  struct pl_error *err)
+                                  bool is_exact, struct pl_error *err)
 {
-    const struct mdb_schema_options options = {.shard = shard, .shards = shards};
+    const struct mdb_schema_options options = {
+        .shard = shard, .shards = shards, .is_exact = is_exact};
     struct target target = {.conn = conn, .options = &options};
     return prepare_locked(&target, err);
 }

@@ -16,6 +16,7 @@ struct mdb_schema_options {
     unsigned shards;
     bool may_apply;
     bool is_dry_run;                                 /* only report what would be applied */
+    bool is_exact;                                   /* as of struct shard_migrator */
     void (*report)(void *context, const char *line); /* may be NULL */
     void *context;
 };
@@ -29,9 +30,11 @@ PL_MUST_CHECK enum parley_code mdb_schema_prepare(struct mdb_conn *conn,
                                                   const struct mdb_schema_options *options,
                                                   struct pl_error *err);
 
-/* Only look: is it this shard, and is its schema the one that this build knows? @thread any */
+/* Only look: is it this shard, and is its schema one that this build works with? @thread any
+ * @param is_exact  as of struct shard_migrator: who copies rows has to know all their columns */
 PL_MUST_CHECK enum parley_code mdb_schema_check(struct mdb_conn *conn, unsigned shard,
-                                                unsigned shards, struct pl_error *err);
+                                                unsigned shards, bool is_exact,
+                                                struct pl_error *err);
 
 /* Only the first of the two. */
 PL_MUST_CHECK enum parley_code mdb_schema_check_place(struct mdb_conn *conn, unsigned shard,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # cmake -DOUTPUT=x.c -DTABLE=name -DFILES=a.sql;b.sql -P embed.cmake
 #
-# Writes numbered migrations, with their SHA-256, as a C table: `const struct shard_migration
+# Writes numbered migrations, with their SHA-256 and the oldest build that they declare, as a C table: `const struct shard_migration
 # TABLE[]` and `const size_t TABLE_count`.
 set(texts "")
 set(rows "")
@@ -13,10 +13,17 @@ foreach(file ${FILES})
         message(FATAL_ERROR "${file}: migration ${number} expected here")
     endif()
     file(SHA256 "${file}" checksum)
+    file(STRINGS "${file}" oldest REGEX "^-- Oldest build: [0-9]+$")
+    string(REPLACE "-- Oldest build: " "" oldest "${oldest}")
+    if(oldest STREQUAL "")
+        set(oldest ${number})
+    elseif(NOT oldest MATCHES "^[1-9][0-9]*$" OR oldest GREATER number)
+        message(FATAL_ERROR "${file}: \"Oldest build:\" wants the number of one migration before")
+    endif()
     file(READ "${file}" hex HEX)
     string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
     string(APPEND texts "static const char text_${number}[] = {${bytes}0};\n")
-    string(APPEND rows "    {${number}, \"${name}\", \"${checksum}\", text_${number}},\n")
+    string(APPEND rows "    {${number}, \"${name}\", \"${checksum}\", text_${number}, ${oldest}},\n")
 endforeach()
 file(WRITE "${OUTPUT}" "/* Made by embed.cmake; do not edit. */
 #include \"shard/migrate.h\"

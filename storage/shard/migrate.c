@@ -2,27 +2,56 @@
 /* The migration runner; see migrate.h. */
 #include "shard/migrate.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 
 #include <string.h>
 
+static enum parley_code refuse_newer(unsigned number, struct pl_error *err)
+{
+    return pl_fail(err, PARLEY_FAILED_PRECONDITION,
+                   "the schema has migration %u, which this build does not know: it was made by a "
+                   "newer parleyd",
+                   number);
+}
+
 static enum parley_code check_known(const struct shard_applied *applied, size_t applied_count,
                                     const struct shard_migration *migrations, size_t count,
                                     struct pl_error *err)
 {
-    for (size_t i = 0; i < applied_count; i++) {
-        if (i >= count || applied[i].number != migrations[i].number) {
-            return pl_fail(err, PARLEY_FAILED_PRECONDITION,
-                           "the schema has migration %u, which this build does not know: it was "
-                           "made by a newer parleyd",
-                           applied[i].number);
+    for (size_t i = 0; i < applied_count && i < count; i++) {
+        if (applied[i].number != migrations[i].number) {
+            return refuse_newer(applied[i].number, err);
         }
         if (strcmp(applied[i].checksum, migrations[i].checksum) != 0) {
             return pl_fail(err, PARLEY_FAILED_PRECONDITION,
                            "migration %s was applied with another text (checksum %.12s, not %.12s)",
                            migrations[i].name, applied[i].checksum, migrations[i].checksum);
         }
+    }
+    return PARLEY_OK;
+}
+
+/* The schema has migration `unknown` and maybe others that come after what this build knows. */
+static enum parley_code check_newer(const struct shard_migrator *migrator, unsigned known,
+                                    unsigned unknown, struct pl_error *err)
+{
+    unsigned barrier = unknown;
+    if (!migrator->is_exact) {
+        enum parley_code code = migrator->find_barrier(migrator->context, known, &barrier, err);
+        if (code != PARLEY_OK) {
+            return code;
+        }
+    }
+    if (barrier != 0) {
+        return refuse_newer(barrier, err);
+    }
+    pl_log_warn("STORE_SCHEMA_NEWER", NULL,
+                "the schema has migration %u, this build knows %u and works with it", unknown,
+                known);
+    if (migrator->report != NULL) {
+        migrator->report(migrator->context, "schema is newer than this build, which works with it");
     }
     return PARLEY_OK;
 }
@@ -62,6 +91,9 @@ enum parley_code shard_migrate(const struct shard_migrator *migrator,
     enum parley_code code = migrator->list(migrator->context, applied, max, &found, err);
     if (code == PARLEY_OK) {
         code = check_known(applied, found < max ? found : max, migrations, count, err);
+    }
+    if (code == PARLEY_OK && found > count) {
+        code = check_newer(migrator, (unsigned)count, applied[count].number, err);
     }
     pl_free(applied);
     if (code != PARLEY_OK) {

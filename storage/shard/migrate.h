@@ -19,6 +19,9 @@ struct shard_migration {
     const char *name;     /* "0001_what" */
     const char *checksum; /* of the text, made when parley was built */
     const char *sql;
+    /* A build that knows the migrations up to this one works on the schema with this one too, as
+     * its text declares ("-- Oldest build: 7"); without that its own number: none older does. */
+    unsigned oldest;
 };
 
 /* What a database says has been applied to it. */
@@ -32,18 +35,26 @@ struct shard_migrator {
     /* The records in order of number: at most `max` into `out`; *count is how many there are. */
     enum parley_code (*list)(void *context, struct shard_applied *out, size_t max, size_t *count,
                              struct pl_error *err);
-    /* Run one migration and record it, both or nothing. If another process has recorded it
-     * meanwhile: nothing, and PARLEY_OK. */
+    /* The first recorded migration after number `known` on whose schema a build that knows no
+     * other cannot work; 0: there is none. */
+    enum parley_code (*find_barrier)(void *context, unsigned known, unsigned *number,
+                                     struct pl_error *err);
+    /* Run one migration and record it, with the oldest build; both or nothing. If another process
+     * has recorded it meanwhile: nothing, and PARLEY_OK. */
     enum parley_code (*apply)(void *context, const struct shard_migration *migration,
                               struct pl_error *err);
     /* A line of progress; may be NULL. */
     void (*report)(void *context, const char *line);
     bool is_dry_run; /* only report what would be applied */
+    bool is_exact;   /* a schema with more than this build knows will not do */
 };
 
-/* @param may_apply  false: only check.
- * @return FAILED_PRECONDITION: the database has migrations that this build does not know, or with
- *         another text; or some are missing and may not be applied. Nothing is changed then. */
+/* A newer schema is left as it is, if this build works with it: nodes are replaced one by one, and
+ * an old one may have to start again meanwhile.
+ * @param may_apply  false: only check.
+ * @return FAILED_PRECONDITION: the database has migrations that this build does not know and that
+ *         do not declare it, or has some with another text; or some are missing and may not be
+ *         applied. Nothing is changed then. */
 PL_MUST_CHECK enum parley_code shard_migrate(const struct shard_migrator *migrator,
                                              const struct shard_migration *migrations, size_t count,
                                              bool may_apply, struct pl_error *err);

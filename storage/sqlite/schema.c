@@ -15,6 +15,10 @@ static const char make_records[] = "CREATE TABLE IF NOT EXISTS schema_migration 
                                    "number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
                                    "checksum TEXT NOT NULL, applied_at_ms INTEGER NOT NULL)";
 
+/* The oldest build that works with a migration, by the last that it knows. */
+static const char make_oldest[] = "CREATE TABLE IF NOT EXISTS schema_oldest_build ("
+                                  "number INTEGER PRIMARY KEY, oldest INTEGER NOT NULL)";
+
 struct target {
     sqlite3 *db;
     unsigned shard;
@@ -84,6 +88,33 @@ static enum parley_code list_applied(void *context, struct shard_applied *out, s
     return code;
 }
 
+static enum parley_code find_barrier(void *context, unsigned known, unsigned *number,
+                                     struct pl_error *err)
+{
+    sqlite3 *db = ((struct target *)context)->db;
+    char sql[192];
+    bool has = false;
+    int64_t first = 0;
+    enum parley_code code = has_table(db, "schema_oldest_build", &has, err);
+    if (code != PARLEY_OK) {
+        return code;
+    }
+    if (has) {
+        (void)pl_text_format(sql, sizeof(sql),
+                             "SELECT ifnull(min(number), 0) FROM schema_migration WHERE number>%u"
+                             " AND number NOT IN"
+                             " (SELECT number FROM schema_oldest_build WHERE oldest<=%u)",
+                             known, known);
+    } else {
+        (void)pl_text_format(sql, sizeof(sql),
+                             "SELECT ifnull(min(number), 0) FROM schema_migration WHERE number>%u",
+                             known);
+    }
+    code = query_number(db, sql, &first, err);
+    *number = (unsigned)first;
+    return code;
+}
+
 static enum parley_code record(sqlite3 *db, const struct shard_migration *migration,
                                struct pl_error *err)
 {
@@ -106,6 +137,16 @@ static enum parley_code record(sqlite3 *db, const struct shard_migration *migrat
     return code;
 }
 
+static enum parley_code record_oldest(sqlite3 *db, const struct shard_migration *migration,
+                                      struct pl_error *err)
+{
+    char sql[96];
+    (void)pl_text_format(sql, sizeof(sql),
+                         "REPLACE INTO schema_oldest_build (number, oldest) VALUES (%u, %u)",
+                         migration->number, migration->oldest);
+    return sqlite_db_exec(db, sql, err);
+}
+
 static enum parley_code apply_in_transaction(sqlite3 *db, const struct shard_migration *migration,
                                              struct pl_error *err)
 {
@@ -115,10 +156,16 @@ static enum parley_code apply_in_transaction(sqlite3 *db, const struct shard_mig
                          migration->number);
     enum parley_code code = sqlite_db_exec(db, make_records, err);
     if (code == PARLEY_OK) {
+        code = sqlite_db_exec(db, make_oldest, err);
+    }
+    if (code == PARLEY_OK) {
         code = query_number(db, sql, &there, err);
     }
     if (code == PARLEY_OK && there < 0) {
         code = sqlite_db_exec(db, migration->sql, err);
+        if (code == PARLEY_OK) {
+            code = record_oldest(db, migration, err);
+        }
         if (code == PARLEY_OK) {
             code = record(db, migration, err);
         }
@@ -185,7 +232,12 @@ static enum parley_code prepare_shard(const struct sqlite_folder *folder, unsign
     struct target target = {.shard = shard, .options = options};
     struct sqlite_db_options db_options = {.is_writer = true, .is_durable = options->is_durable};
     struct shard_migrator migrator = {
-        .context = &target, .list = list_applied, .apply = apply, .report = report};
+        .context = &target,
+        .list = list_applied,
+        .find_barrier = find_barrier,
+        .apply = apply,
+        .report = report,
+    };
     sqlite_folder_shard_path(folder, shard, path);
     enum parley_code code = sqlite_folder_make_shard(folder, shard, err);
     if (code == PARLEY_OK) {

@@ -45,8 +45,8 @@ struct store_mysql_options {
  * others have read; a warning is logged (STORE_SHARD_NOT_DURABLE).
  *
  * Check or apply migrations on every shard (FAILED_PRECONDITION: a schema that this build does not
- * know, or databases in the wrong order; ABORTED: a table that is to be changed is read for long),
- * start the threads.
+ * know and that does not declare to work with it, or databases in the wrong order; ABORTED: a table
+ * that is to be changed is read for long), start the threads.
  * @return PARLEY_OK with *store owned (store_close). @thread start; blocks */
 PL_MUST_CHECK enum parley_code store_mysql_open(const struct store_mysql_options *options,
                                                 struct store **store, struct pl_error *err);

@@ -4,6 +4,7 @@
 #include "place.h"
 
 #include "mysql/schema.h"
+#include "store/mysql_shards.h"
 #include "support/wait.h"
 
 #include <pthread.h>
@@ -244,6 +245,49 @@ static void test_a_schema_that_is_not_ours_is_refused_and_left_alone(void **stat
     }
 }
 
+/* As a newer build leaves both shards that has one migration more. */
+static void make_newer_schema(const struct place *place, size_t oldest)
+{
+    for (unsigned i = 0; i < SHARDS; i++) {
+        char declare[96];
+        (void)snprintf(declare, sizeof(declare),
+                       "REPLACE INTO schema_oldest_build VALUES (99, %zu)", oldest);
+        place_run(place, i, declare);
+        place_run(place, i,
+                  "REPLACE INTO schema_migration VALUES (99, '0099_later', REPEAT('a', 64), 0)");
+    }
+}
+
+static void test_a_newer_schema_that_declares_it_is_served_by_a_node_that_starts_again(void **state)
+{
+    const struct place *place = *state;
+    const struct store_mysql_options options = place_options(place);
+    struct store_mysql_plan plan;
+    struct lines lines;
+    assert_int_equal(migrate(place, false, &lines, NULL), PARLEY_OK);
+    make_newer_schema(place, mysql_migrations_count);
+    assert_int_equal(try_open(place, true), PARLEY_OK);
+    assert_int_equal(try_open(place, false), PARLEY_OK);
+    assert_int_equal(migrate(place, false, &lines, NULL), PARLEY_OK);
+    assert_non_null(strstr(lines.text, "newer than this build, which works with it"));
+    /* A mover does not know what it would have to copy. */
+    assert_int_equal(store_mysql_plan(&options, &plan, NULL), PARLEY_FAILED_PRECONDITION);
+    make_newer_schema(place, mysql_migrations_count + 1);
+    assert_int_equal(try_open(place, true), PARLEY_FAILED_PRECONDITION);
+}
+
+static void test_a_database_from_before_such_declarations_is_served(void **state)
+{
+    const struct place *place = *state;
+    struct lines lines;
+    assert_int_equal(migrate(place, false, &lines, NULL), PARLEY_OK);
+    place_run(place, 0, "DROP TABLE schema_oldest_build");
+    assert_int_equal(try_open(place, false), PARLEY_OK);
+    place_run(place, 0,
+              "INSERT INTO schema_migration VALUES (99, '0099_later', REPEAT('a', 64), 0)");
+    assert_int_equal(try_open(place, true), PARLEY_FAILED_PRECONDITION);
+}
+
 static void test_databases_in_another_order_are_refused(void **state)
 {
     const struct place *place = *state;
@@ -288,6 +332,8 @@ int main(void)
         SCHEMA_TEST(test_an_older_schema_is_brought_up_to_date_with_what_is_in_it),
         SCHEMA_TEST(test_a_table_that_is_read_for_long_is_changed_later_and_written_to_meanwhile),
         SCHEMA_TEST(test_a_schema_that_is_not_ours_is_refused_and_left_alone),
+        SCHEMA_TEST(test_a_newer_schema_that_declares_it_is_served_by_a_node_that_starts_again),
+        SCHEMA_TEST(test_a_database_from_before_such_declarations_is_served),
         SCHEMA_TEST(test_databases_in_another_order_are_refused),
         cmocka_unit_test(test_addresses_that_are_none_are_refused),
     };

@@ -142,6 +142,19 @@ static void test_a_newer_schema_is_refused(void **state)
     assert_non_null(strstr(error.text, "newer"));
 }
 
+static void test_a_newer_schema_that_declares_it_is_served(void **state)
+{
+    const struct tmp_dir *dir = *state;
+    assert_int_equal(open_and_close(dir, 1, true, NULL), PARLEY_OK);
+    (void)run_sql(dir, "INSERT INTO schema_migration VALUES (99, '0099_future', 'x', 0)");
+    (void)run_sql(dir, "INSERT INTO schema_oldest_build VALUES (99, 2)");
+    assert_int_equal(open_and_close(dir, 1, true, NULL), PARLEY_OK);
+    (void)run_sql(dir, "UPDATE schema_oldest_build SET oldest=3 WHERE number=99");
+    assert_int_equal(open_and_close(dir, 1, true, NULL), PARLEY_FAILED_PRECONDITION);
+    (void)run_sql(dir, "DROP TABLE schema_oldest_build");
+    assert_int_equal(open_and_close(dir, 1, true, NULL), PARLEY_FAILED_PRECONDITION);
+}
+
 static void test_a_migration_with_another_text_is_refused(void **state)
 {
     const struct tmp_dir *dir = *state;
@@ -186,6 +199,7 @@ int main(void)
         SCHEMA_TEST(test_migrating_twice_is_safe_and_enough),
         SCHEMA_TEST(test_an_older_schema_is_brought_up_to_date_with_what_is_in_it),
         SCHEMA_TEST(test_a_newer_schema_is_refused),
+        SCHEMA_TEST(test_a_newer_schema_that_declares_it_is_served),
         SCHEMA_TEST(test_a_migration_with_another_text_is_refused),
         SCHEMA_TEST(test_the_number_of_shards_stays),
         SCHEMA_TEST(test_a_file_that_is_no_database_is_data_loss),
