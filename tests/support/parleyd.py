@@ -7,8 +7,9 @@ import time
 import urllib.request
 
 
-def wait_for(condition, what, timeout_s=20):
-    """The first true value of condition(); AssertionError naming `what` when the time is over.
+def wait_for(condition, what, timeout_s=60):
+    """The first true value of condition(); AssertionError naming `what` when the time is over, which
+    only a failing test waits for.
     @param what  a text, or a function that makes one then"""
     deadline = time.monotonic() + timeout_s
     while True:

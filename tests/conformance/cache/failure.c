@@ -37,6 +37,16 @@ static void build(struct town *town)
     }
 }
 
+/* One that took too long once, on a busy machine, was read from the store. */
+static bool all_come_from_the_cache(struct town *town)
+{
+    watched_reset(&town->watched[0]);
+    for (unsigned i = 0; i < ROOMS; i++) {
+        assert_int_equal(town_head(town->nodes[0], room(i)), 2);
+    }
+    return watched_total(&town->watched[0]) == 0;
+}
+
 /* The breaker's window is longer than the test. */
 static const struct store_cache_options patient = {.timeout_ms = 300, .breaker_ms = 600000};
 /* It is tried again soon. */
@@ -80,11 +90,7 @@ static void test_a_server_is_told_what_it_missed_before_it_is_read(void **state)
         assert_int_equal(town_head(town.nodes[0], room(i)), 2);
         assert_int_equal(town_head(town.nodes[1], room(i)), 2); /* deleted for everybody */
     }
-    watched_reset(&town.watched[0]);
-    for (unsigned i = 0; i < ROOMS; i++) {
-        assert_int_equal(town_head(town.nodes[0], room(i)), 2);
-    }
-    assert_int_equal(watched_total(&town.watched[0]), 0);
+    WAIT_FOR(all_come_from_the_cache(&town));
     town_close(&town);
 }
 
@@ -102,10 +108,7 @@ static void test_a_dead_server_that_comes_back_is_used_again(void **state)
     }
     assert_true(memcached_server_restart(&town.servers[0]));
     WAIT_FOR(town_head(town.nodes[0], room(0)) == 2 && !is_open(&town, 0));
-    assert_int_equal(town_head(town.nodes[0], room(1)), 2);
-    watched_reset(&town.watched[0]);
-    assert_int_equal(town_head(town.nodes[0], room(1)), 2);
-    assert_int_equal(watched_total(&town.watched[0]), 0);
+    WAIT_FOR(all_come_from_the_cache(&town));
     town_close(&town);
 }
 

@@ -31,7 +31,8 @@ class CountsTest(unittest.TestCase):
         cls.shards = Shards(1, memcached=1).start()
         cls.addClassCleanup(cls.shards.close)
         cls.node = start_node(BIN, cls.shards, "node", ["--cache-timeout-ms", "5s",
-                                                        "--retention-every-ms", "0"])
+                                                        "--retention-every-ms", "0",
+                                                        "--bus-poll-ms", "1h"])
         cls.addClassCleanup(cls.node.stop)
         cls.alice = Caller(cls.node.address, cls.node.token("alice"))
         cls.addClassCleanup(cls.alice.close)
