@@ -365,7 +365,7 @@ static enum parley_code connect(struct mover *mover, unsigned shard, struct mdb_
                                     .watch = mover->engine->watch};
     enum parley_code code = mdb_conn_open(&login, conn, err);
     if (code == PARLEY_OK) {
-        code = mdb_schema_check(*conn, shard, mover->engine->shards, true, err);
+        code = mdb_schema_check_exact(*conn, shard, mover->engine->shards, err);
     }
     /* Others wait behind a change of the map: it must not wait long itself. */
     if (code == PARLEY_OK &&

@@ -229,8 +229,7 @@ static enum parley_code check_connection(void *context, struct mdb_conn *conn, s
 {
     struct mdb_place *place = context;
     if (!place->is_checked) {
-        enum parley_code code =
-            mdb_schema_check(conn, place->index, place->engine->shards, false, err);
+        enum parley_code code = mdb_schema_check(conn, place->index, place->engine->shards, err);
         if (code == PARLEY_OK) {
             code = mdb_durable_check(conn, place->index, err);
         }

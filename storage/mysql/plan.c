@@ -76,7 +76,7 @@ ask_shard(struct planner *planner, unsigned shard, void (*add)(struct mdb_sql *s
     struct mdb_conn *conn = NULL;
     enum parley_code code = mdb_conn_open(&login, &conn, err);
     if (code == PARLEY_OK) {
-        code = mdb_schema_check(conn, shard, planner->plan->shards, true, err);
+        code = mdb_schema_check_exact(conn, shard, planner->plan->shards, err);
     }
     if (code == PARLEY_OK) {
         add(&sql);

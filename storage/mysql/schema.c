@@ -24,6 +24,12 @@ static const char make_oldest[] =
     "CREATE TABLE IF NOT EXISTS schema_oldest_build (number INT UNSIGNED NOT NULL PRIMARY KEY,"
     " oldest INT UNSIGNED NOT NULL) ENGINE=InnoDB";
 
+/* A database from before those declarations has no table for them. */
+#define LIST_WITH_OLDEST                                                                           \
+    "SELECT number, checksum, COALESCE(oldest, 0) FROM schema_migration"                           \
+    " LEFT JOIN schema_oldest_build USING (number) ORDER BY number"
+#define LIST_WITHOUT "SELECT number, checksum, 0 FROM schema_migration ORDER BY number"
+
 struct target {
     struct mdb_conn *conn;
     const struct mdb_schema_options *options;
@@ -83,12 +89,16 @@ static enum parley_code list_applied(void *context, struct shard_applied *out, s
     struct mdb_conn *conn = ((struct target *)context)->conn;
     struct mdb_sql sql = {.data = NULL};
     bool has = false;
+    bool declares = false;
     *count = 0;
     enum parley_code code = has_table(conn, "schema_migration", &has, err);
+    if (code == PARLEY_OK) {
+        code = has_table(conn, "schema_oldest_build", &declares, err);
+    }
     if (code != PARLEY_OK || !has) {
         return code;
     }
-    mdb_sql_add(&sql, "SELECT number, checksum FROM schema_migration ORDER BY number");
+    mdb_sql_add(&sql, declares ? LIST_WITH_OLDEST : LIST_WITHOUT);
     mdb_conn_start(conn, &sql);
     while (mdb_conn_row(conn)) {
         if (*count < max) {
@@ -96,37 +106,13 @@ static enum parley_code list_applied(void *context, struct shard_applied *out, s
             out[*count].number = (unsigned)mdb_conn_i64(conn, 0);
             (void)pl_text_format(out[*count].checksum, sizeof(out[*count].checksum), "%.*s",
                                  (int)checksum.len, checksum.data);
+            out[*count].oldest = (unsigned)mdb_conn_i64(conn, 2);
         }
         (*count)++;
     }
     enum mdb_result result = mdb_conn_finish(conn, err);
     mdb_sql_deinit(&sql);
     return result == MDB_OK ? PARLEY_OK : err->code;
-}
-
-static enum parley_code find_barrier(void *context, unsigned known, unsigned *number,
-                                     struct pl_error *err)
-{
-    struct mdb_conn *conn = ((struct target *)context)->conn;
-    char text[192];
-    bool has = false;
-    int64_t first = 0;
-    enum parley_code code = has_table(conn, "schema_oldest_build", &has, err);
-    if (code != PARLEY_OK) {
-        return code;
-    }
-    if (has) {
-        (void)pl_text_format(text, sizeof(text),
-                             "SELECT MIN(number) FROM schema_migration WHERE number>%u AND number"
-                             " NOT IN (SELECT number FROM schema_oldest_build WHERE oldest<=%u)",
-                             known, known);
-    } else {
-        (void)pl_text_format(text, sizeof(text),
-                             "SELECT MIN(number) FROM schema_migration WHERE number>%u", known);
-    }
-    code = query_i64(conn, text, 0, &first, err);
-    *number = (unsigned)first;
-    return code;
 }
 
 /* Statements end with a semicolon at the end of a line. A lock that others hold is ABORTED: who
@@ -218,7 +204,6 @@ static enum parley_code prepare_locked(struct target *target, struct pl_error *e
     const struct shard_migrator migrator = {
         .context = target,
         .list = list_applied,
-        .find_barrier = find_barrier,
         .apply = apply,
         .report = report,
         .is_dry_run = options->is_dry_run,
@@ -271,11 +256,23 @@ enum parley_code mdb_schema_prepare(struct mdb_conn *conn, const struct mdb_sche
     return code == PARLEY_OK ? prepare_locked(&target, err) : code;
 }
 
-enum parley_code mdb_schema_check(struct mdb_conn *conn, unsigned shard, unsigned shards,
-                                  bool is_exact, struct pl_error *err)
+static enum parley_code check(struct mdb_conn *conn, unsigned shard, unsigned shards, bool is_exact,
+                              struct pl_error *err)
 {
     const struct mdb_schema_options options = {
         .shard = shard, .shards = shards, .is_exact = is_exact};
     struct target target = {.conn = conn, .options = &options};
     return prepare_locked(&target, err);
+}
+
+enum parley_code mdb_schema_check(struct mdb_conn *conn, unsigned shard, unsigned shards,
+                                  struct pl_error *err)
+{
+    return check(conn, shard, shards, false, err);
+}
+
+enum parley_code mdb_schema_check_exact(struct mdb_conn *conn, unsigned shard, unsigned shards,
+                                        struct pl_error *err)
+{
+    return check(conn, shard, shards, true, err);
 }

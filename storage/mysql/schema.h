@@ -30,13 +30,15 @@ PL_MUST_CHECK enum parley_code mdb_schema_prepare(struct mdb_conn *conn,
                                                   const struct mdb_schema_options *options,
                                                   struct pl_error *err);
 
-/* Only look: is it this shard, and is its schema one that this build works with? @thread any
- * @param is_exact  as of struct shard_migrator: who copies rows has to know all their columns */
+/* Only look: is it this shard, and is its schema one that this build works with? @thread any */
 PL_MUST_CHECK enum parley_code mdb_schema_check(struct mdb_conn *conn, unsigned shard,
-                                                unsigned shards, bool is_exact,
-                                                struct pl_error *err);
+                                                unsigned shards, struct pl_error *err);
 
-/* Only the first of the two. */
+/* The same, but a newer schema will not do: who copies rows has to know all their columns. */
+PL_MUST_CHECK enum parley_code mdb_schema_check_exact(struct mdb_conn *conn, unsigned shard,
+                                                      unsigned shards, struct pl_error *err);
+
+/* Only whether it is this shard. */
 PL_MUST_CHECK enum parley_code mdb_schema_check_place(struct mdb_conn *conn, unsigned shard,
                                                       unsigned shards, struct pl_error *err);
 

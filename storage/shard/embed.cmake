@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # cmake -DOUTPUT=x.c -DTABLE=name -DFILES=a.sql;b.sql -P embed.cmake
 #
-# Writes numbered migrations, with their SHA-256 and the oldest build that they declare, as a C table: `const struct shard_migration
-# TABLE[]` and `const size_t TABLE_count`.
+# Writes numbered migrations, with their SHA-256 and the oldest build that they declare, as a C
+# table: `const struct shard_migration TABLE[]` and `const size_t TABLE_count`.
 set(texts "")
 set(rows "")
 set(number 0)
@@ -18,7 +18,7 @@ foreach(file ${FILES})
     if(oldest STREQUAL "")
         set(oldest ${number})
     elseif(NOT oldest MATCHES "^[1-9][0-9]*$" OR oldest GREATER number)
-        message(FATAL_ERROR "${file}: \"Oldest build:\" wants the number of one migration before")
+        message(FATAL_ERROR "${file}: \"Oldest build:\" wants the number of a migration, this one at most")
     endif()
     file(READ "${file}" hex HEX)
     string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")

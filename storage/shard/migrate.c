@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+/* What is newer by more is refused, whatever it declares. */
+#define NEWER_MAX 64
+
 static enum parley_code refuse_newer(unsigned number, struct pl_error *err)
 {
     return pl_fail(err, PARLEY_FAILED_PRECONDITION,
@@ -33,23 +36,19 @@ static enum parley_code check_known(const struct shard_applied *applied, size_t 
     return PARLEY_OK;
 }
 
-/* The schema has migration `unknown` and maybe others that come after what this build knows. */
-static enum parley_code check_newer(const struct shard_migrator *migrator, unsigned known,
-                                    unsigned unknown, struct pl_error *err)
+/* @param applied  those that come after what this build knows; at least one */
+static enum parley_code check_newer(const struct shard_migrator *migrator,
+                                    const struct shard_applied *applied, size_t applied_count,
+                                    size_t known, struct pl_error *err)
 {
-    unsigned barrier = unknown;
-    if (!migrator->is_exact) {
-        enum parley_code code = migrator->find_barrier(migrator->context, known, &barrier, err);
-        if (code != PARLEY_OK) {
-            return code;
+    for (size_t i = 0; i < applied_count; i++) {
+        if (migrator->is_exact || applied[i].oldest == 0 || applied[i].oldest > known) {
+            return refuse_newer(applied[i].number, err);
         }
     }
-    if (barrier != 0) {
-        return refuse_newer(barrier, err);
-    }
     pl_log_warn("STORE_SCHEMA_NEWER", NULL,
-                "the schema has migration %u, this build knows %u and works with it", unknown,
-                known);
+                "the schema has migration %u, this build knows %zu and works with it",
+                applied[applied_count - 1].number, known);
     if (migrator->report != NULL) {
         migrator->report(migrator->context, "schema is newer than this build, which works with it");
     }
@@ -82,7 +81,7 @@ enum parley_code shard_migrate(const struct shard_migrator *migrator,
                                const struct shard_migration *migrations, size_t count,
                                bool may_apply, struct pl_error *err)
 {
-    size_t max = count + 1; /* one more than known is enough to refuse */
+    size_t max = count + NEWER_MAX;
     struct shard_applied *applied = pl_calloc(max, sizeof(*applied));
     if (applied == NULL) {
         return pl_fail(err, PARLEY_RESOURCE_EXHAUSTED, "no memory to check the schema");
@@ -92,8 +91,11 @@ enum parley_code shard_migrate(const struct shard_migrator *migrator,
     if (code == PARLEY_OK) {
         code = check_known(applied, found < max ? found : max, migrations, count, err);
     }
+    if (code == PARLEY_OK && found > max) {
+        code = refuse_newer(applied[max - 1].number, err);
+    }
     if (code == PARLEY_OK && found > count) {
-        code = check_newer(migrator, (unsigned)count, applied[count].number, err);
+        code = check_newer(migrator, &applied[count], found - count, count, err);
     }
     pl_free(applied);
     if (code != PARLEY_OK) {

@@ -28,6 +28,7 @@ struct shard_migration {
 struct shard_applied {
     unsigned number;
     char checksum[SHARD_CHECKSUM_LEN + 1];
+    unsigned oldest; /* as of struct shard_migration; 0: it declared nothing */
 };
 
 struct shard_migrator {
@@ -35,10 +36,6 @@ struct shard_migrator {
     /* The records in order of number: at most `max` into `out`; *count is how many there are. */
     enum parley_code (*list)(void *context, struct shard_applied *out, size_t max, size_t *count,
                              struct pl_error *err);
-    /* The first recorded migration after number `known` on whose schema a build that knows no
-     * other cannot work; 0: there is none. */
-    enum parley_code (*find_barrier)(void *context, unsigned known, unsigned *number,
-                                     struct pl_error *err);
     /* Run one migration and record it, with the oldest build; both or nothing. If another process
      * has recorded it meanwhile: nothing, and PARLEY_OK. */
     enum parley_code (*apply)(void *context, const struct shard_migration *migration,

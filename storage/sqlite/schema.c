@@ -19,6 +19,12 @@ static const char make_records[] = "CREATE TABLE IF NOT EXISTS schema_migration 
 static const char make_oldest[] = "CREATE TABLE IF NOT EXISTS schema_oldest_build ("
                                   "number INTEGER PRIMARY KEY, oldest INTEGER NOT NULL)";
 
+/* A file from before those declarations has no table for them. */
+#define LIST_WITH_OLDEST                                                                           \
+    "SELECT number, checksum, coalesce(oldest, 0) FROM schema_migration"                           \
+    " LEFT JOIN schema_oldest_build USING (number) ORDER BY number"
+#define LIST_WITHOUT "SELECT number, checksum, 0 FROM schema_migration ORDER BY number"
+
 struct target {
     sqlite3 *db;
     unsigned shard;
@@ -59,14 +65,18 @@ static enum parley_code list_applied(void *context, struct shard_applied *out, s
                                      size_t *count, struct pl_error *err)
 {
     sqlite3 *db = ((struct target *)context)->db;
-    const char *sql = "SELECT number, checksum FROM schema_migration ORDER BY number";
     sqlite3_stmt *statement = NULL;
     bool has = false;
+    bool declares = false;
     *count = 0;
     enum parley_code code = has_table(db, "schema_migration", &has, err);
+    if (code == PARLEY_OK) {
+        code = has_table(db, "schema_oldest_build", &declares, err);
+    }
     if (code != PARLEY_OK || !has) {
         return code;
     }
+    const char *sql = declares ? LIST_WITH_OLDEST : LIST_WITHOUT;
     code = sqlite_db_prepare(db, &sql, 1, &statement, err);
     if (code != PARLEY_OK) {
         return code;
@@ -78,6 +88,7 @@ static enum parley_code list_applied(void *context, struct shard_applied *out, s
             struct store_bytes checksum = sqlite_column_bytes(statement, 1);
             (void)pl_text_format(out[*count].checksum, sizeof(out[*count].checksum), "%.*s",
                                  (int)checksum.len, checksum.data);
+            out[*count].oldest = (unsigned)sqlite3_column_int64(statement, 2);
         }
         (*count)++;
     }
@@ -85,33 +96,6 @@ static enum parley_code list_applied(void *context, struct shard_applied *out, s
         code = sqlite_db_fail(db, "cannot read the schema", err);
     }
     (void)sqlite3_finalize(statement);
-    return code;
-}
-
-static enum parley_code find_barrier(void *context, unsigned known, unsigned *number,
-                                     struct pl_error *err)
-{
-    sqlite3 *db = ((struct target *)context)->db;
-    char sql[192];
-    bool has = false;
-    int64_t first = 0;
-    enum parley_code code = has_table(db, "schema_oldest_build", &has, err);
-    if (code != PARLEY_OK) {
-        return code;
-    }
-    if (has) {
-        (void)pl_text_format(sql, sizeof(sql),
-                             "SELECT ifnull(min(number), 0) FROM schema_migration WHERE number>%u"
-                             " AND number NOT IN"
-                             " (SELECT number FROM schema_oldest_build WHERE oldest<=%u)",
-                             known, known);
-    } else {
-        (void)pl_text_format(sql, sizeof(sql),
-                             "SELECT ifnull(min(number), 0) FROM schema_migration WHERE number>%u",
-                             known);
-    }
-    code = query_number(db, sql, &first, err);
-    *number = (unsigned)first;
     return code;
 }
 
@@ -234,7 +218,6 @@ static enum parley_code prepare_shard(const struct sqlite_folder *folder, unsign
     struct shard_migrator migrator = {
         .context = &target,
         .list = list_applied,
-        .find_barrier = find_barrier,
         .apply = apply,
         .report = report,
     };

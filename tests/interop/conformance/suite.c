@@ -5,7 +5,6 @@
 #include "stack/die.h"
 #include "wire/base64.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +37,6 @@ ProtobufCMessage *suite_read(const ProtobufCMessageDescriptor *descriptor)
 
 void suite_write(const ProtobufCMessage *message)
 {
-    static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
     size_t len = protobuf_c_message_get_packed_size(message);
     uint8_t *bytes = malloc(len + 4);
     if (bytes == NULL) {
@@ -49,11 +47,11 @@ void suite_write(const ProtobufCMessage *message)
     bytes[2] = (uint8_t)(len >> 8);
     bytes[3] = (uint8_t)len;
     (void)protobuf_c_message_pack(message, bytes + 4);
-    (void)pthread_mutex_lock(&mu);
+    flockfile(stdout);
     if (fwrite(bytes, 1, len + 4, stdout) != len + 4 || fflush(stdout) != 0) {
         die("the runner does not listen");
     }
-    (void)pthread_mutex_unlock(&mu);
+    funlockfile(stdout);
     free(bytes);
 }
 

@@ -4,9 +4,9 @@
 #include "desk.h"
 
 #include "support/check.h"
+#include "support/metric.h"
 #include "support/wait.h"
 
-#include "base/metric.h"
 #include "base/text.h"
 
 #include <string.h>
@@ -235,27 +235,13 @@ static void test_all_conversations_are_followed_and_those_joined_later(void **st
     assert_int_equal(count_events(caller, "foreign"), 0);
 }
 
-static void add_reads(void *sum, const struct pl_metric *metric)
-{
-    if (strcmp(metric->name, "parley_store_reads_total") == 0) {
-        *(int64_t *)sum += metric->value;
-    }
-}
-
-static int64_t count_reads(void)
-{
-    int64_t sum = 0;
-    pl_metric_each(add_reads, &sum);
-    return sum;
-}
-
 static void test_who_follows_all_may_have_none_yet_or_any_more(void **state)
 {
     struct desk *desk = *state;
-    int64_t reads = count_reads();
+    int64_t reads = metric_value("parley_store_reads_total");
     struct caller *caller = follow_all(desk, "bob");
     /* What the list shows that is read first is not new. */
-    WAIT_FOR((desk_turn(desk), count_reads() > reads));
+    WAIT_FOR((desk_turn(desk), metric_value("parley_store_reads_total") > reads));
     assert_false(caller->is_finished);
     desk_create(desk, "a", "alice", "bob");
     WAIT_FOR((desk_turn(desk), count_events(caller, "a") == 1));

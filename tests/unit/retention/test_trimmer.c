@@ -4,10 +4,10 @@
 #include "retention/trimmer.h"
 
 #include "base/clock.h"
-#include "base/metric.h"
 #include "core/loops.h"
 #include "store/sqlite.h"
 #include "support/check.h"
+#include "support/metric.h"
 #include "support/wait.h"
 
 #include <stdio.h>
@@ -119,19 +119,10 @@ static void start_trimmer(struct world *world, int64_t standard, int64_t per_sec
     loops_call(world->loops, 0, run_start, world->trimmer);
 }
 
-static void take_rounds(void *context, const struct pl_metric *snapshot)
-{
-    if (strcmp(snapshot->name, "parley_retention_rounds_total") == 0) {
-        *(int64_t *)context = snapshot->value;
-    }
-}
-
 /* Of all trimmers of this process. */
 static int64_t rounds(void)
 {
-    int64_t count = 0;
-    pl_metric_each(take_rounds, &count);
-    return count;
+    return metric_value("parley_retention_rounds_total");
 }
 
 static int setup(void **state)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX 8
+#define MAX 80
 
 static const struct shard_migration known[] = {
     {1, "0001_first", "aaaa", "CREATE one", 1},
@@ -20,7 +20,6 @@ extern const size_t test_migrations_count;
 
 struct database {
     struct shard_applied applied[MAX];
-    unsigned oldest[MAX]; /* of each, the oldest build that works with it */
     size_t count;
     unsigned fails_at; /* number of the migration that cannot be applied; 0: none */
     unsigned reports;
@@ -39,20 +38,6 @@ static enum parley_code list(void *context, struct shard_applied *out, size_t ma
     return PARLEY_OK;
 }
 
-static enum parley_code find_barrier(void *context, unsigned after, unsigned *number,
-                                     struct pl_error *err)
-{
-    const struct database *database = context;
-    (void)err;
-    *number = 0;
-    for (size_t i = database->count; i > after; i--) {
-        if (database->oldest[i - 1] > after) {
-            *number = database->applied[i - 1].number;
-        }
-    }
-    return PARLEY_OK;
-}
-
 static enum parley_code apply(void *context, const struct shard_migration *migration,
                               struct pl_error *err)
 {
@@ -60,8 +45,8 @@ static enum parley_code apply(void *context, const struct shard_migration *migra
     if (migration->number == database->fails_at) {
         return pl_fail(err, PARLEY_UNAVAILABLE, "the disk is full");
     }
-    struct shard_applied *applied = &database->applied[database->count];
-    database->oldest[database->count++] = migration->oldest;
+    struct shard_applied *applied = &database->applied[database->count++];
+    applied->oldest = migration->oldest;
     applied->number = migration->number;
     (void)snprintf(applied->checksum, sizeof(applied->checksum), "%s", migration->checksum);
     return PARLEY_OK;
@@ -79,7 +64,6 @@ static enum parley_code migrate(struct database *database, size_t count, bool ma
     const struct shard_migrator migrator = {
         .context = database,
         .list = list,
-        .find_barrier = find_barrier,
         .apply = apply,
         .report = report,
         .is_exact = database->is_exact,
@@ -125,8 +109,8 @@ static void test_a_schema_of_a_newer_build_is_refused(void **state)
 
 static void test_a_newer_schema_that_this_build_works_with_is_left_as_it_is(void **state)
 {
-    struct database database = {
-        .applied = {{1, "aaaa"}, {2, "bbbb"}, {3, "cccc"}}, .oldest = {1, 1, 1}, .count = 3};
+    struct database database = {.applied = {{1, "aaaa", 1}, {2, "bbbb", 1}, {3, "cccc", 1}},
+                                .count = 3};
     (void)state;
     assert_int_equal(migrate(&database, 1, true, NULL), PARLEY_OK);
     assert_int_equal(migrate(&database, 1, false, NULL), PARLEY_OK);
@@ -139,8 +123,8 @@ static void test_a_newer_schema_that_this_build_works_with_is_left_as_it_is(void
 
 static void test_one_of_several_newer_migrations_is_enough_to_refuse(void **state)
 {
-    struct database database = {
-        .applied = {{1, "aaaa"}, {2, "bbbb"}, {3, "cccc"}}, .oldest = {1, 1, 2}, .count = 3};
+    struct database database = {.applied = {{1, "aaaa", 1}, {2, "bbbb", 1}, {3, "cccc", 2}},
+                                .count = 3};
     struct pl_error error = PL_ERROR_INIT;
     (void)state;
     assert_int_equal(migrate(&database, 1, true, &error), PARLEY_FAILED_PRECONDITION);
@@ -148,10 +132,21 @@ static void test_one_of_several_newer_migrations_is_enough_to_refuse(void **stat
     assert_int_equal(migrate(&database, 2, true, NULL), PARLEY_OK);
 }
 
+static void test_a_schema_that_is_newer_by_far_is_refused(void **state)
+{
+    struct database database = {.applied = {{1, "aaaa", 1}}, .count = MAX};
+    struct pl_error error = PL_ERROR_INIT;
+    (void)state;
+    for (unsigned i = 1; i < MAX; i++) {
+        database.applied[i] = (struct shard_applied){i + 1, "dddd", 1};
+    }
+    assert_int_equal(migrate(&database, 1, true, &error), PARLEY_FAILED_PRECONDITION);
+    assert_non_null(strstr(error.text, "newer"));
+}
+
 static void test_a_newer_schema_with_another_text_of_ours_is_refused(void **state)
 {
-    struct database database = {
-        .applied = {{1, "other"}, {2, "bbbb"}}, .oldest = {1, 1}, .count = 2};
+    struct database database = {.applied = {{1, "other", 1}, {2, "bbbb", 1}}, .count = 2};
     (void)state;
     assert_int_equal(migrate(&database, 1, true, NULL), PARLEY_FAILED_PRECONDITION);
 }
@@ -170,7 +165,7 @@ static void test_a_text_that_was_changed_is_refused(void **state)
 
 static void test_a_hole_in_the_records_is_refused(void **state)
 {
-    struct database database = {.applied = {{1, "aaaa"}, {3, "cccc"}}, .count = 2};
+    struct database database = {.applied = {{1, "aaaa", 1}, {3, "cccc", 3}}, .count = 2};
     (void)state;
     assert_int_equal(migrate(&database, 3, true, NULL), PARLEY_FAILED_PRECONDITION);
 }
@@ -219,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_a_schema_of_a_newer_build_is_refused),
         cmocka_unit_test(test_a_newer_schema_that_this_build_works_with_is_left_as_it_is),
         cmocka_unit_test(test_one_of_several_newer_migrations_is_enough_to_refuse),
+        cmocka_unit_test(test_a_schema_that_is_newer_by_far_is_refused),
         cmocka_unit_test(test_a_newer_schema_with_another_text_of_ours_is_refused),
         cmocka_unit_test(test_a_text_that_was_changed_is_refused),
         cmocka_unit_test(test_a_hole_in_the_records_is_refused),
